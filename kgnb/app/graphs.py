@@ -11,9 +11,11 @@ from kgnb.core.errors import InputError, ServiceError
 from kgnb.core.event_loop import at_once, new_loop
 from kgnb.core.messages import say
 from kgnb.graph.book_history import BookHistory, book_history
+from kgnb.graph.importance import is_tie
 from kgnb.graph.model import Graph
 from kgnb.graph.project.codec import decode
 from kgnb.graph.project.record import Record
+from kgnb.graph.relation_types import enabled_types
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.graphs import StoredGraph, make_graph
 from kgnb.stores.ledger.ledger import Ledger
@@ -82,7 +84,8 @@ def _history(graph: Graph, record: Record) -> BookHistory:
         for name in (entry.name, *entry.aliases):
             if (chapter := entry.since.get(name)) is not None:
                 since[name] = min(chapter, since.get(name, chapter))
-    return book_history(graph, rows, since)
+    by_model = any(edge.text("extracted_by") == "ai" for edge in graph.edges.values() if is_tie(edge))
+    return book_history(graph, rows, since, () if by_model else enabled_types(record.config))
 
 
 async def graph_counts(app: App, novel_id: int) -> dict[str, int]:

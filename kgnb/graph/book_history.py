@@ -8,7 +8,7 @@ rows give names and words of each chapter; persons, ties and chapters are the gr
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -16,7 +16,8 @@ from kgnb.core.labels import SYMMETRIC_RELATIONS
 from kgnb.extract.model import Extraction, Relation
 from kgnb.graph.importance import is_tie
 from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
-from kgnb.graph.project.contradictions import MIN_ODDS, odds
+from kgnb.graph.project.contradictions import MIN_ODDS, is_contested, odds, settled
+from kgnb.graph.project.facts import TieFacts
 from kgnb.graph.relation_types import type_in_pair
 
 ChapterRow = tuple[int, Extraction]
@@ -63,42 +64,57 @@ class TieChapter:
 class BookHistory:
     """All characters and the ties between them, chapter by chapter, in the graph's order.
 
-    ``described``: entity → number of the chapter that its description is from. ``held``: tie → number of the
-    chapter from which its odds suffice to show it (:mod:`kgnb.graph.project.contradictions`).
+    ``ties`` has also those of a part of the book: later chapters refute them, or both ends turn out to be one
+    person. ``described``: entity → number of the chapter that its description is from. ``turns``: tie that
+    rules read → numbers of the chapters from which it holds, no longer holds, holds again …
+    (:mod:`kgnb.graph.project.contradictions`).
     """
 
     people: dict[NodeKey, PersonHistory]
     ties: dict[EdgeKey, list[TieChapter]]
     described: dict[NodeKey, int]
-    held: dict[EdgeKey, int]
+    turns: dict[EdgeKey, list[int]]
 
 
 def book_history(
-    graph: Graph, rows: Iterable[ChapterRow] = (), known_since: KnownSince = MappingProxyType({})
+    graph: Graph,
+    rows: Iterable[ChapterRow] = (),
+    known_since: KnownSince = MappingProxyType({}),
+    types: Collection[str] = (),
 ) -> BookHistory:
     """Return the history of the characters and ties of a whole book's ``graph``.
 
     ``rows``: (chapter number, extraction) in order of the chapters, iterated once. A name that two characters
     share is ignored in the rows. ``known_since``: name → chapter from which its person is known.
+    ``types``: of ties that may hold in a part of the book although the graph doesn't have them.
     """
     people = {node.ref: PersonHistory(node) for node in graph.nodes.values() if node.label == "Character"}
     edges = {edge.ref: edge for edge in graph.edges.values() if is_tie(edge)}
-    found = _RowReader(people, edges)
+    found = _RowReader(people, edges, types)
     for chapter, extraction in rows:
         found.read(chapter, extraction)
+        found.standing.end_chapter(chapter)
     order = {name: place for place, name in enumerate(known_since)}
     for person in people.values():
         _add_chapters_of_node(person)
         person.since = _known_since(person, found.joined, known_since, order)
-    ties = {key: _all_chapters(edge, found.ties[key].values(), people) for key, edge in edges.items()}
-    return BookHistory(people, ties, found.described, found.held)
+    turns = found.standing.turns_of(edges)
+    ties = {key: _all_chapters(key, edge, found.ties[key].values(), people) for key, edge in edges.items()}
+    for key in turns.keys() - edges.keys():
+        ties[key] = _all_chapters(key, None, found.ties[key].values(), people)
+    return BookHistory(people, ties, found.described, turns)
 
 
 class _RowReader:
     """Collects the facts of the rows about the graph's characters and ties."""
 
-    def __init__(self, people: dict[NodeKey, PersonHistory], edges: Mapping[EdgeKey, GraphEdge]) -> None:
-        self._people = people
+    def __init__(
+        self,
+        people: dict[NodeKey, PersonHistory],
+        edges: Mapping[EdgeKey, GraphEdge],
+        types: Collection[str],
+    ) -> None:
+        self._people, self._enabled = people, types
         self._bearers = _bearers(people)
         self._types: defaultdict[frozenset[NodeKey], set[str]] = defaultdict(set)
         self._labels: defaultdict[frozenset[NodeKey], set[str]] = defaultdict(set)
@@ -109,8 +125,7 @@ class _RowReader:
         self._edges = edges
         self.joined: dict[str, int] = {}  # name → first chapter that gives it to somebody with another name
         self.ties: defaultdict[EdgeKey, dict[tuple[int, str, str], TieChapter]] = defaultdict(dict)
-        self.odds: defaultdict[EdgeKey, float] = defaultdict(float)
-        self.held: dict[EdgeKey, int] = {}  # tie → the chapter in which its odds suffice
+        self.standing = _Standing()
         self.described: dict[NodeKey, int] = {}
 
     def read(self, chapter: int, extraction: Extraction) -> None:
@@ -145,23 +160,65 @@ class _RowReader:
 
     def _read_relation(self, chapter: int, relation: Relation) -> None:
         source, target = self._bearers.get(relation.source), self._bearers.get(relation.target)
-        if source is None or target is None or source == target:
+        if source is None or target is None or relation.source == relation.target:
             return
         pair = frozenset((source, target))
         type_ = type_in_pair(relation.type, self._types[pair], self._labels[pair])
         names = relation.source, relation.target
-        if type_ in SYMMETRIC_RELATIONS and target < source:
+        if type_ in SYMMETRIC_RELATIONS and (target, names[1]) < (source, names[0]):
             source, target, names = target, source, (names[1], names[0])
         key = source, type_, target
-        if key in self._edges:
+        edge = self._edges.get(key)
+        if edge is not None or ((source == target or is_contested(key)) and type_ in self._enabled):
             quote = "" if relation.unverified else relation.evidence
             here = TieChapter(chapter, relation.strength, quote, *names)
             before = self.ties[key].get((chapter, *names))
             if before is None or (here.strength, here.quote) > (before.strength, before.quote):
                 self.ties[key][chapter, *names] = here
-            self.odds[key] += odds(relation.confidence)
-            if self.odds[key] >= MIN_ODDS:
-                self.held.setdefault(key, chapter)
+            if edge is None or edge.text("extracted_by") != "ai":
+                self.standing.add(key, chapter, relation)
+
+
+class _Standing:
+    """Which ties that rules read hold after each chapter, as the projection decides it for the whole book."""
+
+    def __init__(self) -> None:
+        self._facts: dict[EdgeKey, TieFacts] = {}  # of those that others can contradict
+        self._odds: defaultdict[EdgeKey, float] = defaultdict(float)  # of the others
+        self._holds: set[EdgeKey] = set()
+        self._is_stale = False
+        self._turns: defaultdict[EdgeKey, list[int]] = defaultdict(list)
+
+    def add(self, key: EdgeKey, chapter: int, relation: Relation) -> None:
+        """Count a statement of the tie."""
+        if key[0] == key[2] or not is_contested(key):
+            before = self._odds[key]
+            self._odds[key] = before + odds(relation.confidence)
+            if before < MIN_ODDS <= self._odds[key]:
+                self._turns[key].append(chapter)
+            return
+        facts = self._facts.setdefault(key, TieFacts())
+        facts.odds += odds(relation.confidence)
+        facts.confidence = max(facts.confidence, relation.confidence)
+        facts.chapters[chapter] = chapter
+        facts.strengths[chapter] = max(facts.strengths.get(chapter, 0), relation.strength)
+        self._is_stale = True
+
+    def end_chapter(self, chapter: int) -> None:
+        """Note which ties the chapter has brought or refuted."""
+        if self._is_stale:
+            holds = settled(self._facts, ("SIBLING",)).keys()
+            for key in holds ^ self._holds:
+                self._turns[key].append(chapter)
+            self._holds, self._is_stale = set(holds), False
+
+    def turns_of(self, edges: Mapping[EdgeKey, GraphEdge]) -> dict[EdgeKey, list[int]]:
+        """Return tie → its turns; none for a tie that at the end isn't what the graph says of it."""
+        return {
+            key: turns
+            for key, turns in self._turns.items()
+            if key[0] == key[2] or ((key in self._facts or key in edges) and len(turns) % 2 == (key in edges))
+        }
 
 
 def _bearers(people: Mapping[NodeKey, PersonHistory]) -> dict[str, NodeKey]:
@@ -199,13 +256,13 @@ def _known_since(
     since = {}
     aliases = sorted(person.node.texts("aliases"), key=lambda name: order.get(name, len(order)))
     for name in (own, *aliases):
-        told = known.get(name) or joined.get(name) or everywhere[-1]
-        since[name] = everywhere[0] if name == start else max(first.get(name, everywhere[0]), told)
+        told = known.get(name) or max(first.get(name, 0), joined.get(name) or everywhere[-1])
+        since[name] = everywhere[0] if name == start else max(everywhere[0], told)
     return since
 
 
 def _all_chapters(
-    edge: GraphEdge, told: Iterable[TieChapter], people: Mapping[NodeKey, PersonHistory]
+    ends: EdgeKey, edge: GraphEdge | None, told: Iterable[TieChapter], people: Mapping[NodeKey, PersonHistory]
 ) -> list[TieChapter]:
     """Return the chapters of the edge, in order; a chapter without a row has the edge's strength and no
     quote.
@@ -215,15 +272,12 @@ def _all_chapters(
     """
     kept: dict[tuple[int, str, str], TieChapter] = {}
     for here in told:
-        key = here.chapter, *_unknown(here, people[edge.source], people[edge.target])
+        key = here.chapter, *_unknown(here, people[ends[0]], people[ends[2]])
         if key not in kept or (here.strength, here.quote) > (kept[key].strength, kept[key].quote):
             kept[key] = here
     chapters = {number for number, *_ in kept}
-    rest = [
-        TieChapter(n, int(edge.number("strength", 5)))
-        for n in edge.numbers("chapters") or [0]
-        if n not in chapters
-    ]
+    missing = () if edge is None else edge.numbers("chapters") or [0]
+    rest = [TieChapter(n, int(edge.number("strength", 5))) for n in missing if edge and n not in chapters]
     return sorted([*kept.values(), *rest], key=lambda here: here.chapter)
 
 

@@ -74,3 +74,34 @@ def test_a_name_of_two_people_says_nothing() -> None:
     graph.nodes[PIP].properties["aliases"] = ["Provis"]
     rows = [(1, Extraction(characters=[Character(name="Provis")]))]
     assert "Provis" not in book_history(graph, rows, {}).people[MAGWITCH].chapters
+
+
+def said(chapter: int, source: str, kind: str, target: str, confidence: float) -> tuple[int, Extraction]:
+    """A chapter whose rules read one tie."""
+    people = [Character(name=name) for name in {source, target}]
+    tie = Relation(source=source, target=target, type=kind, confidence=confidence)
+    return chapter, Extraction(characters=people, relations=[tie])
+
+
+def test_a_tie_that_later_chapters_refute_holds_until_then() -> None:
+    graph, (pip, magwitch) = novel(), (PIP, MAGWITCH)
+    ties = {"strength": 5, "chapters": [3], "extracted_by": "rule"}
+    graph.edges = {(pip, "PARENT_OF", magwitch): GraphEdge(pip, "PARENT_OF", magwitch, ties)}
+    rows = [said(1, "Magwitch", "PARENT_OF", "Pip", 0.8), said(3, "Pip", "PARENT_OF", "Magwitch", 0.95)]
+    found = book_history(graph, rows, {}, ("PARENT_OF",))
+    assert found.turns == {(magwitch, "PARENT_OF", pip): [1, 3], (pip, "PARENT_OF", magwitch): [3]}
+    assert [here.chapter for here in found.ties[magwitch, "PARENT_OF", pip]] == [1]
+    assert list(book_history(graph, rows, {}).ties) == list(graph.edges), "without types those of the graph"
+
+
+def test_a_tie_that_a_reader_took_away_never_holds() -> None:
+    graph = novel()
+    graph.edges = {}
+    rows = [said(1, "Magwitch", "PARENT_OF", "Pip", 0.8)]
+    assert book_history(graph, rows, {}, ("PARENT_OF",)).ties == {}
+
+
+def test_two_names_of_one_person_know_each_other_until_they_are_one() -> None:
+    found = book_history(novel(), [said(3, "the convict", "KNOWS", "Provis", 0.9)], {"Provis": 5}, ("KNOWS",))
+    [here] = found.ties[MAGWITCH, "KNOWS", MAGWITCH]
+    assert (here.source, here.target) == ("Provis", "the convict")

@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import combinations
 
+from kgnb.core.labels import SYMMETRIC_RELATIONS
 from kgnb.extract.patterns import STATED
 from kgnb.graph.model import RELATION_GROUPS, EdgeKey, NodeKey
 from kgnb.graph.project.facts import TieFacts
@@ -33,6 +34,11 @@ def odds(confidence: float) -> float:
 _KIN = frozenset(RELATION_GROUPS["family"])
 _THIRD = {"PARENT_OF": "SIBLING", "SPOUSE": "PARENT_OF"}
 """Tie → what a brother or sister of the one may not be to the other."""
+
+
+def is_contested(tie: EdgeKey) -> bool:
+    """Return whether another tie can contradict it: a kinship, or a tie with a direction."""
+    return tie[1] in _KIN or tie[1] not in SYMMETRIC_RELATIONS
 
 
 def settled(ties: Mapping[EdgeKey, TieFacts], types: Collection[str]) -> dict[EdgeKey, TieFacts]:

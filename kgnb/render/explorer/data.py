@@ -14,7 +14,7 @@ from kgnb.extract.strength import STEPS_PER_E_FOLD
 from kgnb.extract.zh.script import traditional_of
 from kgnb.graph.book_history import BookHistory, PersonHistory, TieChapter
 from kgnb.graph.importance import ACQUAINTANCE_WEIGHT, RankedCharacter, edge_weight, is_tie, rank_characters
-from kgnb.graph.model import Graph, GraphNode, NodeKey, group_of
+from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey, group_of
 from kgnb.render.picture.scene import EDGE_COLOURS, NODE_BORDERS, NODE_COLOURS, Scene, printable
 from kgnb.render.tie_words import is_added, told_of
 
@@ -134,7 +134,7 @@ class _PageData:
     # --- ties, others, links
 
     def _tie(self, source: NodeKey, type_: str, target: NodeKey, seen: Iterable[TieChapter]) -> Record:
-        edge = self._graph.edges[source, type_, target]
+        edge = self._graph.edges.get((source, type_, target)) or GraphEdge(source, type_, target, {})
         people = self._history.people[source], self._history.people[target]
         made: Record = {"a": self._person[source], "b": self._person[target], "kind": type_}
         made["seen"] = [self._tie_chapter(here, *people) for here in seen]
@@ -143,8 +143,8 @@ class _PageData:
             if not edge.numbers("chapters"):  # since both are known
                 made["seen"][0][0] = max(self._first(one) for one in people)
         made["ai"] = edge.text("extracted_by") == "ai"
-        held = None if made["ai"] else self._history.held.get(edge.ref)
-        made["from"] = made["seen"][0][0] if held is None else self._place(held)
+        made["turns"] = [self._place(chapter) for chapter in self._history.turns.get(edge.ref, ())]
+        made["turns"] = made["turns"] or [made["seen"][0][0]]
         for key, text in (("label", edge.text("label")), ("text", told_of(edge))):
             if text and ("added" in made or len({here[0] for here in made["seen"]}) == 1):
                 made[key] = printable(text)

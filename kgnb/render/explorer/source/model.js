@@ -43,7 +43,7 @@ function Model(data) {
       entity.aliases = known.slice(1).map(function (f) { return f[0]; });
     });
     data.ties.forEach(function (tie, index) {
-      if (tie.from > model.now) return;
+      if (tie.turns.filter(function (c) { return c <= model.now; }).length % 2 === 0) return;  // not yet, or refuted by now
       tie.seen.forEach(function (o) {
         if (o[0] > model.now) return;
         var a = idOf(tie.a, o[3] || 0), b = idOf(tie.b, o[4] || 0);
