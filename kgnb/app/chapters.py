@@ -7,12 +7,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kgnb.app.context import App
+from kgnb.app.graphs import graph_of
 from kgnb.app.tasks import find_task
 from kgnb.core.errors import InputError
 from kgnb.core.model import Chapter, ChapterStatus, Task, in_viewers_zone
 from kgnb.extract import evidence
+from kgnb.extract.model import Extraction
 from kgnb.graph.model import ExtractionRow
+from kgnb.graph.query import GraphQuery
+from kgnb.graph.relationship_history import is_in_graph
 from kgnb.stores.ledger.task_stats import ChapterState
+
+_NOTHING: dict[str, Any] = {"flags": [], "extraction": None, "left_out": []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +47,18 @@ async def list_chapters(app: App, task_id: int) -> Sequence[ListedChapter]:
 
 
 async def read_chapter(app: App, task_id: int, number: int, *, raw: bool) -> dict[str, Any]:
-    """Return the record of the task's chapter ``number``, JSON-ready; ``raw``: with the model's replies.
+    """Return the record of the task's chapter ``number``, JSON-ready; ``left_out``: indices of the relations
+    that the novel's graph doesn't have of this chapter; ``raw``: with the model's replies.
 
     Raises InputError where there is no such task or chapter.
     """
     task = await find_task(app, task_id)
     chapter, state = await _find(app, task, number)
     row = await app.ledger.extractions.row(task.id, chapter.id)
+    query = GraphQuery(await graph_of(app, task.novel_id)) if row else None
     found = {"task_id": task.id, "chapter": chapter.number, "chapter_id": chapter.id, "title": chapter.title}
-    found |= _state(state) | (_extraction(row) if row else {"flags": [], "extraction": None})
+    known = _extraction(row) | _left_out(row.extraction, query, number) if row and query else _NOTHING
+    found |= _state(state) | known
     if raw:
         found["raw"] = await app.ledger.extractions.raw_replies(task.id, chapter.id)
     return found
@@ -70,6 +79,11 @@ def _state(state: ChapterState | None) -> dict[str, Any]:
     times = {name: getattr(state, name) for name in ("started_at", "completed_at")}
     found = asdict(state) | {name: at and in_viewers_zone(at).isoformat() for name, at in times.items()}
     return found | {"error": state.error}
+
+
+def _left_out(extraction: Extraction, query: GraphQuery, number: int) -> dict[str, list[int]]:
+    relations = enumerate(extraction.relations)
+    return {"left_out": [i for i, relation in relations if not is_in_graph(relation, query, number)]}
 
 
 def _extraction(row: ExtractionRow) -> dict[str, Any]:

@@ -18,7 +18,7 @@ NAMES = 40
 LINES = 40
 """Relations and events that are listed."""
 SHOWN_CHARS = 80
-"""Characters shown of a name, a quote or a title."""
+"""Characters shown of a name or a title."""
 
 
 async def show_chapter(args: argparse.Namespace, settings: Settings) -> int:
@@ -42,7 +42,7 @@ def _chapter_lines(found: dict[str, Any]) -> Iterator[str]:
         yield say("chapter.no_row")
     else:
         yield from _origin_lines(found)
-        yield from _content_lines(found["extraction"])
+        yield from _content_lines(found["extraction"], found["left_out"])
     if "raw" in found and found["extraction"] is not None:
         yield from _raw_lines(found["raw"])
 
@@ -62,14 +62,16 @@ def _origin_lines(found: dict[str, Any]) -> Iterator[str]:
         yield say("chapter.absent", names=_names(found["absent"]))
 
 
-def _content_lines(extraction: dict[str, Any]) -> Iterator[str]:
+def _content_lines(extraction: dict[str, Any], left_out: list[int]) -> Iterator[str]:
     for kind in ("characters", "locations", "organizations", "things"):
         if names := [item["name"] for item in extraction.get(kind, ())]:
             yield say("chapter.list", kind=say(f"chapter.{kind}"), count=len(names), names=_names(names))
     events = [_with_evidence(item["name"], item) for item in extraction.get("events", ())]
     yield from _list_lines("events", events)
-    ties = [_with_evidence(_relation(item), item) for item in extraction.get("relations", ())]
-    yield from _list_lines("relations", ties)
+    relations = [item for i, item in enumerate(extraction.get("relations", ())) if i not in left_out]
+    yield from _list_lines("relations", [_with_evidence(_relation(item), item) for item in relations])
+    if left_out:
+        yield say("chapter.left_out", count=len(left_out))
 
 
 def _relation(item: dict[str, Any]) -> str:
@@ -79,7 +81,7 @@ def _relation(item: dict[str, Any]) -> str:
 
 def _with_evidence(text: str, item: dict[str, Any]) -> str:
     """An event or a relation, with its quote or the remark that it has none in the text."""
-    quote = f"  “{_shortened(item['evidence'])}”" if item.get("evidence") else ""
+    quote = f"  “{one_line(item['evidence'])}”" if item.get("evidence") else ""
     mark = say("chapter.unverified") if item.get("unverified") else quote
     return f"  {one_line(text, 3 * SHOWN_CHARS)}{mark}"
 

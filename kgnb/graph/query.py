@@ -164,6 +164,11 @@ class GraphQuery:
         found = sorted((self.entities[ref] for ref in self._names.bearers(name)), key=_presence)
         return [entity for entity in found if entity.kind == found[0].kind]
 
+    def bearers(self, name: str) -> list[NodeKey]:
+        """Return the entities of any kind with this name or alias, see :class:`NameIndex`; [] if there is
+        none."""
+        return self._names.bearers(name)
+
     def similar_names(self, name: str) -> list[str]:
         """Return the book's names and aliases most like ``name``, the nearest first; see
         :meth:`NameIndex.nearest`.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from kgnb.core.labels import SYMMETRIC_RELATIONS
 from kgnb.extract.evidence import letters
@@ -100,6 +101,26 @@ def _properties_in(
         return found
     # No row, or one that another program's task wrote: only the edge itself is known.
     return {key: edge.properties[key] for key in ("label", "position", "role") if key in edge.properties}
+
+
+def is_in_graph(relation: Relation, query: GraphQuery, chapter: int) -> bool:
+    """Return whether the graph has a relation of the row of ``chapter``: an edge of its type between its ends
+    that has this chapter.
+
+    False where the reader's corrections or the rest of the book speak against it. Between other than two
+    characters any edge counts.
+    """
+    for a, b in product(query.bearers(relation.source), query.bearers(relation.target)):
+        edges = query.edges(a, b)
+        types = {edge.type for edge in edges}
+        for edge in (one for one in edges if chapter in one.numbers("chapters")):
+            type_ = type_in_pair(relation.type, types, {edge.text("label"), *edge.texts("labels")})
+            ends = query.entities[edge.source], query.entities[edge.target]
+            if not a[0] == b[0] == "Character" or (
+                type_ == edge.type and _is_between(relation, type_, *ends)
+            ):
+                return True
+    return False
 
 
 def _is_between(relation: Relation, type_: str, source: Entity, target: Entity) -> bool:

@@ -109,3 +109,14 @@ def test_the_raw_reply_is_shown_bounded_and_commands_no_terminal(place: Place) -
 def test_what_is_not_there_is_said(place: Place) -> None:
     place.run("chapter", "1", "9").refused("第 9 章", "kgnb status")
     place.run("chapter", "9", "1").refused("9", "kgnb status")
+
+
+def test_ties_that_the_graph_leaves_out_are_not_shown(place: Place) -> None:
+    before = place.run("chapter", "1", "1", "--json").json
+    refused = [before["extraction"]["relations"][i] for i in before["left_out"]]
+    assert [(tie["target"], tie.get("type", "KNOWS")) for tie in refused] == [("哈利·波特", "FRIEND")]
+    place.run("fix", "小传", "--no-tie", "刘备", "关羽", "FRIEND")
+    shown = place.run("chapter", "1", "1").out
+    assert "—ENEMY→" in shown
+    assert "—FRIEND→" not in shown
+    assert "图谱没有采用的关系（存疑、与别处矛盾或已被更正）：2 条" in shown
