@@ -14,7 +14,17 @@ from kgnb.core.errors import ReplyUnparsable
 from kgnb.core.messages import texts
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.evidence import ChapterText
-from kgnb.graph.ask.answers import Answer, Paid, Sentence, answer, meant, stranger_note, told
+from kgnb.graph.ask.answers import (
+    Answer,
+    Paid,
+    Sentence,
+    answer,
+    chapter_asked,
+    meant,
+    people_of,
+    stranger_note,
+    told,
+)
 from kgnb.graph.ask.passages import PASSAGES, SENT_PASSAGES, Passage, Search, passages, with_neighbours
 from kgnb.graph.ask.question import Question, asked_terms, read_question
 from kgnb.graph.ask.reading import read_out
@@ -31,8 +41,8 @@ _CYPHER = re.compile(
 )
 """How a query that reads begins."""
 
-TIES, BESIDE = ("relation", "path"), 2
-"""Questions whose answer is shown with passages too, and how many: a tie's word is a short one."""
+TIES, BESIDE = ("relation", "path", "chapter", "dead"), 2
+"""Questions whose answer is shown with passages too, and how many: it is a short one."""
 INTRODUCED = 3
 """Most entities of a question whose first passage is among them: it says who they are."""
 
@@ -81,13 +91,13 @@ async def ask(book: BookAsked, question: str) -> Answer:
     passages or a note. Raises ServiceDown while the texts are read.
     """
     read = read_question(question, book.query)
-    sentences = answer(read, book.query)
+    sentences = await asyncio.to_thread(answer, read, book.query, book.record.texts)
     if sentences and read.intent not in TIES:
         checked = await asyncio.to_thread(_standing, sentences, book.record)
         return Answer(question, tuple(checked), meant=meant(read))
     search = await asyncio.to_thread(_search, book, read)
     if read.stranger and not read.near and not any(read.stranger in one.text for one in search.every):
-        return Answer(question, note=stranger_note(read, book.query))
+        return Answer(question, note=stranger_note(read, book.query, book.until))
     if not sentences and (one := await asyncio.to_thread(read_out, read, search, book.query)):
         sentences = [told(read, one)]
     checked = await asyncio.to_thread(_standing, sentences, book.record)
@@ -129,7 +139,7 @@ def retrieved(book: BookAsked, question: Question) -> list[Passage]:
     """
     quotes = {
         (source.chapter, source.quote)
-        for sentence in answer(question, book.query)
+        for sentence in answer(question, book.query, book.record.texts)
         for source in sentence.citations
         if source.quote
     }
@@ -153,6 +163,11 @@ def _unknown(book: BookAsked, question: Question) -> str:
 
 def _search(book: BookAsked, question: Question) -> Search:
     every = passages(book.record.texts, question.lang)
+    if question.intent == "chapter":  # the passages of the chapter that most of its people are in
+        number = chapter_asked(question, book.query)
+        every = [one for one in every if one.chapter == number]
+        people = people_of(book.query, number)[:INTRODUCED]
+        question = replace(question, asked="", entities=tuple(people))
     return Search(every, asked_terms(question), book.query.chapter_titles)
 
 

@@ -89,6 +89,9 @@ def _checked(corrector: Corrector, types: Mapping[str, str], wanted: Decision) -
     fitting = replace(wanted, names=tuple(map(people.form, wanted.names)), detail=detail)
     if corrector.apply(fitting):
         return Applied(fitting)
+    numbers = [n for node in corrector.graph.nodes.values() for n in node.numbers("chapter_number")]
+    if wanted.kind == "tie" and wanted.chapters and wanted.chapters[0] not in numbers:
+        return Applied(wanted, problem=say("corrections.no_chapter", chapter=wanted.chapters[0]))
     first, *others = wanted.names
     nothing = say("corrections.nothing", name=first, others=say("status.comma").join(others))
     return Applied(wanted, problem=nothing)
@@ -123,8 +126,11 @@ class BookCorrections:
         self._apply = apply
         self._undo = undo
 
-    def _store(self, kind: Kind, *names: str, detail: str = "", reason: str = "") -> int:
-        done = self._apply(Decision(0, kind, names, detail=detail, reason=reason))
+    def _store(
+        self, kind: Kind, *names: str, detail: str = "", reason: str = "", since: int | None = None
+    ) -> int:
+        chapters = None if since is None else (since, since)
+        done = self._apply(Decision(0, kind, names, chapters=chapters, detail=detail, reason=reason))
         if done.problem:
             raise InputError("corrections.problem", problem=done.problem)
         return done.decision.id
@@ -149,11 +155,13 @@ class BookCorrections:
             raise InputError("explore.unknown_kind", kind=kind, known=", ".join(NAMED_LABELS[1:]))
         return self._store("kind", name, detail=kind, reason=reason)
 
-    def tie(self, source: str, type: str, target: str, reason: str = "") -> int:
+    def tie(self, source: str, type: str, target: str, reason: str = "", since: int | None = None) -> int:
         """Add a tie of a relationship type: SIBLING, or as kgnb shows it, 兄弟姐妹. Return the correction's
-        number. Raises InputError for an unknown name.
+        number. Raises InputError for an unknown name, type or chapter.
+
+        ``since``: number of the chapter in which it begins; by default it has the common chapters of the two.
         """
-        return self._store("tie", source, target, detail=type, reason=reason)
+        return self._store("tie", source, target, detail=type, reason=reason, since=since)
 
     def untie(self, source: str, target: str, type: str = "", reason: str = "") -> int:
         """Remove the ties between two characters: all, or those of ``type``. Return the correction's number.

@@ -52,7 +52,8 @@ async def names_of(
         builder = builder_of(record)
         graph = builder.graph(whole=True)
         correct(graph, record.decisions)
-        return list_names(graph, builder.names, record.names, kinds)
+        renamed = {one.names[0] for one in record.decisions if one.kind == "rename" and one.in_force}
+        return list_names(graph, builder.names, record.names, kinds, renamed)
 
     return BookNames(record.novel, await asyncio.to_thread(resolve), record.decisions)
 

@@ -152,6 +152,7 @@ def _add_fix(commands: Commands[Parser]) -> None:
     kinds = ("Location", "Organization", "Thing")
     argument(added, "--kind", choices=kinds, default="", text="fix_kind")
     argument(added, "--tie", nargs=3, metavar=("NAME", "TYPE", "NAME"), text="fix_tie")
+    argument(added, "--since", type=options.until, metavar="CHAPTER", text="fix_since")
     argument(added, "--no-tie", nargs="+", metavar="NAME", text="fix_no_tie")
     argument(added, "--protagonist", metavar="NAME", text="fix_protagonist")
     argument(added, "--no-protagonist", metavar="NAME", text="fix_no_protagonist")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic_core import to_jsonable_python
@@ -84,7 +85,8 @@ def _wanted(args: argparse.Namespace) -> list[Decision]:
         found.append(one("untie", *args.no_tie[:2], detail="".join(args.no_tie[2:3])))
     if args.tie:
         source, type_, target = args.tie
-        found.append(one("tie", source, target, detail=type_))
+        since = (args.since, args.since) if args.since else None
+        found.append(replace(one("tie", source, target, detail=type_), chapters=since))
     if args.protagonist:
         found.append(one("protagonist", args.protagonist, detail="yes"))
     if args.no_protagonist:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,7 +66,7 @@ def contradictions(graph: Graph, texts: Iterable[tuple[int, str]] = ()) -> list[
     (chapter number, text): speech in a chapter after the one of the death, an age lower than in an earlier
     chapter.
     """
-    stated = _statements(graph, texts)
+    stated = _statements(graph, texts, ("death", "speech", "age"))
     found = [*_parents(graph), *_after_death(stated), *_ages(stated)]
     return sorted(found, key=lambda one: ([chapter for chapter, _ in one.quotes], one.kind))
 
@@ -125,17 +125,22 @@ def _ages(stated: _Statements) -> Iterator[Contradiction]:
                 break
 
 
-def _statements(graph: Graph, texts: Iterable[tuple[int, str]]) -> _Statements:
+def deaths(graph: Graph, texts: Iterable[tuple[int, str]]) -> dict[NodeKey, Statement]:
+    """Return person → the first statement of the person's death in the ``texts``, (chapter number, text)."""
+    return {person: said[0] for person, said in _statements(graph, texts, ("death",))["death"].items()}
+
+
+def _statements(graph: Graph, texts: Iterable[tuple[int, str]], kinds: Sequence[str]) -> _Statements:
     """Return kind of statement → person → statements in the order of the text."""
     names = _names(graph)
-    found: dict[str, dict[NodeKey, list[Statement]]] = {kind: {} for kind in ("death", "speech", "age")}
-    frames = cache(lambda lang: _frames(lang, names))
+    found: dict[str, dict[NodeKey, list[Statement]]] = {kind: {} for kind in kinds}
+    frames = cache(lambda lang: _frames(lang, names, kinds))
     for chapter, text in texts if names else ():
         lang: Lang = "zh" if _HAN.search(text) else "en"
         told = (_QUOTED_OVER_LINES if "\n\n" in text else _QUOTED).sub(_masked, text)
         for kind, frame in frames(lang):
             for match in frame.finditer(told):
-                number = _number(match.groupdict().get("number") or "")
+                number = number_in_words(match.groupdict().get("number") or "")
                 if kind != "age" or number:
                     said = Statement(chapter, _sentence(text, match.start("name"), match.end()), number)
                     found[kind].setdefault(names[match["name"]], []).append(said)
@@ -164,16 +169,16 @@ def _sentence(text: str, start: int, end: int) -> str:
     return " ".join(text[begin : stop.end() if stop else end].split()).lstrip("”」")
 
 
-def _number(word: str) -> int:
-    """Return the value of digits, a Chinese numeral or an English number word; 0 for any other word.
+def number_in_words(word: str) -> int:
+    """Return the value of digits, a Chinese or Roman numeral or an English number word; 0 for any other word.
 
-    "37", 三十七 and "thirty-seven" give 37.
+    "37", 三十七, "XXXVII" and "thirty-seven" give 37.
     """
-    if (word.isascii() and word.isalpha()) or "-" in word:
-        tens, _, ones = word.partition("-")
-        known = _TENS.get(tens) or (_ONES.index(tens) if tens in _ONES else 0)
-        return known + (_ONES.index(ones) if known and ones in _ONES else 0)
-    return (number_of(word) or 0) if word else 0
+    if word and (known := number_of(word)) is not None:
+        return known
+    tens, _, ones = word.partition("-")
+    found = _TENS.get(tens) or (_ONES.index(tens) if tens in _ONES else 0)
+    return found + (_ONES.index(ones) if found and ones in _ONES else 0)
 
 
 @cache
@@ -182,10 +187,12 @@ def _data() -> dict[str, dict[str, Any]]:
         return tomllib.load(file)
 
 
-def _frames(lang: Lang, names: Mapping[str, NodeKey]) -> list[tuple[str, re.Pattern[str]]]:
+def _frames(
+    lang: Lang, names: Mapping[str, NodeKey], kinds: Sequence[str]
+) -> list[tuple[str, re.Pattern[str]]]:
     data = _data()[lang]
     who = f"(?P<name>{trie_pattern(names)})"
-    frames = [(kind, frame) for kind in ("death", "speech", "age") for frame in data[kind]]
+    frames = [(kind, frame) for kind in kinds for frame in data[kind]]
     return [
         (kind, re.compile(frame.replace("{name}", who).replace("{number}", data["number"])))
         for kind, frame in frames

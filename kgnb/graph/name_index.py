@@ -13,6 +13,8 @@ MAX_SUGGESTIONS = 5
 """Names suggested in place of an unknown one."""
 LONGEST = 40
 """Characters of an unknown name that are compared: no typing error is looked for in more."""
+NEIGHBOURS_BY_SOUND = 6
+"""Places in the order of GB 2312 between two characters that sound alike: a syllable has nine on average."""
 
 _Bearer = TypeVar("_Bearer")
 
@@ -70,19 +72,19 @@ class NameIndex(Generic[_Bearer]):
         found = []
         for key, (form, place) in self._forms.items():
             if plain and (plain in key or (len(key) > 1 and key in plain)):
-                edits = 1
+                far = 1
             elif abs(len(key) - len(plain)) > most or len(key) - sum(map(held.__contains__, key)) > most:
                 continue  # without comparing letter by letter
             else:
-                edits = _edits(plain, key)
-            if edits <= most:
-                found.append((edits, abs(len(key) - len(plain)), place, form))
+                far = edits(plain, key)
+            if far <= most:
+                found.append((far, abs(len(key) - len(plain)), place, form))
         return [form for *_, form in sorted(found)[:MAX_SUGGESTIONS]]
 
 
-def _edits(one: str, other: str) -> int:
+def edits(one: str, other: str) -> int:
     """Return the edit distance of two words: letters inserted, removed, changed or swapped with their
-    neighbour (optimal string alignment).
+    neighbour (optimal string alignment); "Darcey" and "Darcy" give 1.
     """
     before, row = [0] * (len(other) + 1), list(range(len(other) + 1))
     for i, letter in enumerate(one, 1):
@@ -94,6 +96,21 @@ def _edits(one: str, other: str) -> int:
             new.append(cost)
         before, row = row, new
     return row[-1]
+
+
+def sound_alike(one: str, other: str) -> bool:
+    """Return whether two common Chinese characters have about the same sound: 倍 and 备, 得 and 德.
+
+    GB 2312 orders its first 3,755 characters by sound; other characters give False.
+    """
+    first, second = _place_by_sound(one), _place_by_sound(other)
+    return bool(first and second) and abs(first - second) <= NEIGHBOURS_BY_SOUND
+
+
+def _place_by_sound(char: str) -> int:
+    """Return the character's place, from 1, among those that GB 2312 orders by sound; 0 for any other."""
+    row, *cell = char.encode("gb2312", "ignore") or b"\0"
+    return (row - 0xB0) * 94 + cell[0] - 0xA0 if 0xB0 <= row <= 0xD7 else 0
 
 
 def _by_form(pairs: Iterable[tuple[str, _Bearer]]) -> dict[str, dict[_Bearer, None]]:

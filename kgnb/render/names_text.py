@@ -117,20 +117,15 @@ def decision_text(decision: Decision) -> str:
         facts["detail"] = say(f"relation.{decision.detail}") if known else other
     elif decision.kind == "protagonist":
         facts["detail"] = say("explorer.yes" if decision.detail == "yes" else "explorer.no")
+    chapters = "-".join(map(str, dict.fromkeys(decision.chapters or ())))
+    since = say("corrections.since", chapter=chapters) if chapters and decision.kind == "tie" else ""
     reason = say("corrections.reason", reason=one_line(decision.reason)) if decision.reason else ""
-    return say(f"corrections.{decision.kind}", **facts) + reason
+    key = "part" if chapters and decision.kind == "split" else decision.kind
+    return say(f"corrections.{key}", chapters=chapters, **facts) + since + reason
 
 
 def decision_line(decision: Decision) -> str:
-    """Return one line for a decision: number, content, time, and whether it was undone."""
-    first, *others = map(one_line, decision.names)
+    """Return one line for a decision: number, time, content, and whether it was undone."""
     made = f"{in_viewers_zone(decision.made_at):%Y-%m-%d %H:%M}" if decision.made_at else ""
-    facts = {"number": decision.id, "name": first, "others": say("status.comma").join(others), "made": made}
-    if decision.in_force and decision.kind not in ("merge", "split"):
-        return say("corrections.line", number=decision.id, made=made, said=decision_text(decision))
-    if not decision.in_force:
-        return say("names.decision_undone", **facts)
-    if decision.chapters is not None:
-        chapters = "-".join(map(str, dict.fromkeys(decision.chapters)))
-        return say("names.decision_part", chapters=chapters, **facts)
-    return say(f"names.decision_{decision.kind}", **facts)
+    key = "line" if decision.in_force else "line_undone"
+    return say(f"corrections.{key}", number=decision.id, made=made, said=decision_text(decision))

@@ -202,3 +202,44 @@ def test_how_to_undo_names_the_book_and_a_renamed_person_is_found_by_what_follow
     for task, number in undo:
         assert cli_main.main(["fix", task, "--undo", number, "--data", str(data)]) == 0
         assert f"任务 {task} 的更正 #{number} 已撤销：沈" in capsys.readouterr().out
+
+
+def test_a_tie_begins_in_the_chapter_that_the_reader_names(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book = kgnb.open("青石渡", data)
+    code, said = fix(data, capsys, "--tie", "沈砚", "SPOUSE", "顾三娘", "--since", "4")
+    assert code == 0
+    assert "始于第 4 章" in said
+    assert ties(book.at(3), "沈砚", "顾三娘").isdisjoint({"SPOUSE"})
+    assert "SPOUSE" in ties(book.at(4), "沈砚", "顾三娘")
+    told = str(book.ask("沈砚和顾三娘是什么关系"))
+    assert "读者的更正" in told
+    assert "4" in told.splitlines()[0]
+    assert "顾三娘" in str(book.ask("沈砚的妻子是谁")).splitlines()[0]
+    assert fix(data, capsys, "--tie", "沈砚", "FRIEND", "顾三娘", "--since", "99")[0] == 1
+    number = json.loads(fix(data, capsys, "--json")[1])[-1]["id"]
+    assert fix(data, capsys, "--undo", str(number))[0] == 0
+    undone = fix(data, capsys)[1].splitlines()[-1]
+    assert "已撤销：沈砚与顾三娘" in undone
+    with pytest.raises(InputError, match="更正"):
+        book.fix.undo(999)
+
+
+def test_a_tie_of_a_reader_is_among_the_kin_beside_those_of_the_text(data: Path) -> None:
+    book = kgnb.open("青石渡", data)
+    before = str(book.ask("陆青禾的弟弟是谁")) + str(book.ask("陆青禾的哥哥是谁"))
+    assert "沈砚" not in before.split("\n")[0]
+    number = book.fix.tie("陆青禾", "SIBLING", "沈砚")
+    for word in ("哥哥", "弟弟", "兄弟姐妹"):
+        assert "沈砚" in "".join(str(book.ask(f"陆青禾的{word}是谁")).splitlines()[:4]), word
+    assert book.fix.undo(number)
+
+
+def test_the_name_before_a_rename_is_listed_as_such(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    book = kgnb.open("青石渡", data)
+    number = book.fix.rename("沈砚", "沈墨")
+    assert cli_main.main(["names", "--data", str(data)]) == 0
+    line = next(one for one in capsys.readouterr().out.splitlines() if one.startswith("沈墨"))
+    assert "沈砚（改名之前的名字）" in line
+    assert book.fix.undo(number)

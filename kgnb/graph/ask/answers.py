@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from kgnb.core.labels import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Lang
+from kgnb.core.labels import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, Lang
 from kgnb.core.messages import texts
 from kgnb.core.model import Usage
-from kgnb.graph.ask.kin_words import kin_fits
-from kgnb.graph.ask.passages import Passage
+from kgnb.extract.evidence_quote import quote
+from kgnb.graph.ask.kin import relatives
+from kgnb.graph.ask.passages import Passage, sentence_ends
 from kgnb.graph.ask.question import HAN, Question
 from kgnb.graph.ask.reading import Found
+from kgnb.graph.continuity import deaths, number_in_words
 from kgnb.graph.model import GraphEdge, group_of
 from kgnb.graph.query import Entity, GraphQuery
 
 LISTED = 8
 """Most people or places that a sentence lists; it says how many more there are."""
+
+
+_HEADING = re.compile(r"第\s*([^\s第章回节]+)\s*[章回节]|\bchapter\s+([a-z0-9-]+)", re.IGNORECASE)
+"""Number of a chapter in its heading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +78,18 @@ class Answer:
     words: tuple[str, ...] = ()
 
 
-def answer(question: Question, query: GraphQuery) -> list[Sentence]:
+Texts = Iterable[tuple[int, str]]
+"""Number and text of each chapter."""
+
+
+def answer(question: Question, query: GraphQuery, chapters: Texts = ()) -> list[Sentence]:
     """Return the sentences that the graph gives as answer to the question.
 
-    An empty list where the question has no intent, or the graph has no matching facts.
+    An empty list where the question has no intent, or the graph has no matching facts. ``chapters``: the
+    book's text, for deaths and first meetings. Iterating it may block.
     """
     ask = _ANSWERS.get(question.intent)
-    return ask(_Asked(question, query)) if ask else []
+    return ask(_Asked(question, query, chapters)) if ask else []
 
 
 def told(question: Question, found: Found) -> Sentence:
@@ -98,13 +111,14 @@ def meant(question: Question) -> str:
     return texts(question.lang)["ask.meant"].format(**facts)
 
 
-def stranger_note(question: Question, query: GraphQuery) -> str:
-    """Return the note that the book has no ``question.stranger``, with similar names of the book if any.
+def stranger_note(question: Question, query: GraphQuery, until: int | None = None) -> str:
+    """Return the note that the book (by the chapter ``until``, if any) has no ``question.stranger``, with
+    similar names of the book if any.
 
     For a Chinese name in a book of Latin names: the most important characters instead.
     """
     words, name = texts(question.lang), question.stranger
-    note = [words["ask.stranger"].format(name=name)]
+    note = [words["ask.stranger_by" if until else "ask.stranger"].format(name=name, chapter=until)]
     people = [one.entity.name for one in query.top(LISTED)]
     if HAN.search(name) and people and not any(map(HAN.search, people)):
         note.append(words["ask.other_script"])
@@ -117,9 +131,9 @@ def stranger_note(question: Question, query: GraphQuery) -> str:
 class _Asked:
     """A question, the graph, and the texts of the question's language."""
 
-    def __init__(self, question: Question, query: GraphQuery) -> None:
+    def __init__(self, question: Question, query: GraphQuery, chapters: Texts) -> None:
         self.question, self.query, self.people = question, query, question.people
-        self.entities, self.kin, self.kin_word = question.entities, question.kin, question.kin_word
+        self.entities, self.chapters = question.entities, chapters
         self._texts = texts(question.lang)
         self.lang: Lang = question.lang
 
@@ -132,6 +146,10 @@ class _Asked:
         """
         row = self._texts["ask.comma"].join(names[:LISTED])
         return self.word("and_more", names=row, n=len(names)) if len(names) > LISTED else row
+
+    def names(self, entities: Iterable[Entity]) -> str:
+        """Return the names of the entities, joined as by :meth:`listed`."""
+        return self.listed([one.name for one in entities])
 
     def relation(self, edge: GraphEdge) -> str:
         """Return the edge's label (the reply's own word), else the relationship type in the question's
@@ -147,13 +165,6 @@ class _Asked:
         different = list(dict.fromkeys(self.people))
         return (different[0], different[1]) if len(different) > 1 else None
 
-    def ties(self, entity: Entity) -> Iterable[tuple[Entity, GraphEdge]]:
-        """Yield (character, edge) for each edge to another character, closest character first."""
-        for near in self.query.neighbours(entity.ref):
-            if near.entity.kind == "Character":
-                for edge in near.edges:
-                    yield near.entity, edge
-
 
 def _cited(edge: GraphEdge, query: GraphQuery) -> tuple[Citation, ...]:
     """Return the edge's quote with its chapter, else its first chapter; empty for an edge without
@@ -161,8 +172,8 @@ def _cited(edge: GraphEdge, query: GraphQuery) -> tuple[Citation, ...]:
     """
     chapters = edge.numbers("chapters")
     quoted = query.chapter_numbers.get(int(edge.number("chapter_id")))
-    if (quote := edge.text("evidence")) and (quoted or chapters):
-        return (Citation(quoted or chapters[0], quote),)
+    if (said := edge.text("evidence")) and (quoted or chapters):
+        return (Citation(quoted or chapters[0], said),)
     return (Citation(chapters[0]),) if chapters else ()
 
 
@@ -194,15 +205,19 @@ def _who(asked: _Asked) -> list[Sentence]:
 
 def _of_ties(asked: _Asked, one: Entity) -> list[Sentence]:
     """Return sentences for three of the person's ties, acquaintances last."""
-    ties = sorted(asked.ties(one), key=lambda tie: group_of(tie[1].type) == "other")
-    return [_tie(asked, edge) for _, edge in ties[:3]]
+    people = (near for near in asked.query.neighbours(one.ref) if near.entity.kind == "Character")
+    ties = sorted((edge for near in people for edge in near.edges), key=lambda e: group_of(e.type) == "other")
+    return [_tie(asked, edge) for edge in ties[:3]]
 
 
 def _tie(asked: _Asked, edge: GraphEdge) -> Sentence:
     source, target = asked.query.entities[edge.source], asked.query.entities[edge.target]
-    key = "tie_both" if edge.type in SYMMETRIC_RELATIONS else "tie"
-    since = min(edge.numbers("chapters"), default=0)
-    text = asked.word(key, a=source.name, b=target.name, relation=asked.relation(edge), chapter=since)
+    key, chapters = "tie_both" if edge.type in SYMMETRIC_RELATIONS else "tie", edge.numbers("chapters")
+    how = "from_chapter" if chapters else ""
+    if edge.properties.get("extracted_by") == "":  # a reader's; its chapters may be just those of both
+        how = "corrected_since" if "since" in edge.properties else "corrected"
+    where = asked.word(how, chapter=min(chapters, default=0)) if how else ""
+    text = asked.word(key, a=source.name, b=target.name, relation=asked.relation(edge), where=where)
     return Sentence(text, _cited(edge, asked.query))
 
 
@@ -226,39 +241,123 @@ def _path(asked: _Asked) -> list[Sentence]:
 
 
 def _since(asked: _Asked, key: str = "since") -> list[Sentence]:
+    """Return a sentence with the chapter of the pair's first tie, else their first common chapter."""
     if (two := asked.two()) is None:
         return []
-    edges = asked.query.edges(two[0].ref, two[1].ref)
-    if not edges:
+    tied = {n: edge for edge in asked.query.edges(two[0].ref, two[1].ref) for n in edge.numbers("chapters")}
+    common = tied or dict.fromkeys({*two[0].chapters} & {*two[1].chapters})
+    if not common:
         return []
-    first = min(edges, key=lambda edge: min(edge.numbers("chapters"), default=0))
-    chapter = min(first.numbers("chapters"), default=0)
-    return [
-        Sentence(asked.word(key, a=two[0].name, b=two[1].name, chapter=chapter), _cited(first, asked.query))
-    ]
+    chapter = min(common)
+    text = asked.word(key if tied else "together", a=two[0].name, b=two[1].name, chapter=chapter)
+    return [Sentence(text, (_meeting(asked, two, chapter, tied.get(chapter)),))]
 
 
-def _kin(asked: _Asked) -> list[Sentence]:
-    """Return a sentence with the relatives that fit the kinship word.
-
-    Where none is certain to fit: a differently worded sentence with the relatives of unknown sex or age.
+def _meeting(asked: _Asked, two: Sequence[Entity], chapter: int, edge: GraphEdge | None) -> Citation:
+    """Return the edge's quote where it is of this chapter, else the chapter's first sentence with both
+    names.
     """
-    if not asked.people or asked.kin is None:
+    if edge is not None and (cited := _cited(edge, asked.query)) and cited[0].chapter == chapter:
+        return cited[0]
+    forms = ("|".join(map(re.escape, (one.name, *one.aliases))) for one in two)
+    names = [re.compile(rf"(?<![a-zA-Z])(?:{form})") for form in forms]
+    for _, text in (one for one in asked.chapters if one[0] == chapter):
+        start, ends = 0, sentence_ends(text)
+        for end in ends:
+            spans = [match.span() for name in names if (match := name.search(text, start, end))]
+            if len(spans) == len(two):
+                return Citation(chapter, quote(text, ends, sorted(spans)))
+            start = end + 1
+    return Citation(chapter)
+
+
+def _kin(asked: _Asked, count: bool = False) -> list[Sentence]:
+    """Return a sentence with the relatives that fit the kinship word, and one with those of unknown sex or
+    age: where none is certain to fit, or where their tie has no quote that could tell.
+    """
+    if not asked.people:
         return []
-    one, (type_, own_is_target) = asked.people[0], asked.kin
-    sure: dict[Entity, GraphEdge] = {}
-    unsure: dict[Entity, GraphEdge] = {}
-    for other, edge in asked.ties(one):
-        if edge.type == type_ and (own_is_target is None or (edge.target == one.ref) == own_is_target):
-            fits = kin_fits(asked.question, one, other, edge.text("evidence"))
-            if fits is not False:
-                (sure if fits else unsure).setdefault(other, edge)
-    found, key = (sure, "kin") if sure else (unsure, "kin_unsure")
-    if not found:
+    one, word, made = asked.people[0], asked.question.relative, []
+    found = relatives(one, word, asked.query, asked.lang)
+    silent = {other: steps for other, steps in found.unsure.items() if not steps[-1].text("evidence")}
+    for key, others in (
+        ("kin_count" if count else "kin", found.sure),
+        ("kin_also", silent) if found.sure else ("kin_unsure", found.unsure),
+    ):
+        if others:
+            ties = [edge for steps in [*others.values()][:3] for edge in steps]
+            cited = [source for edge in ties for source in _cited(edge, asked.query)]
+            facts = {"name": one.name, "word": word, "others": asked.names(others), "n": len(others)}
+            made.append(Sentence(asked.word(key, **facts), tuple(dict.fromkeys(cited))))
+    return made
+
+
+def _dead(asked: _Asked) -> list[Sentence]:
+    """Return a sentence with the deaths that the text states: of the person who is asked about, else of all,
+    the most important first.
+    """
+    dead = deaths(asked.query.graph, asked.chapters)
+    people = [asked.query.entities[ref] for ref in dead]
+    people = [one for one in asked.people[:1] or people if one.ref in dead]
+    people.sort(key=lambda one: -len(one.chapters))
+    if not people:
         return []
-    cited = tuple(c for edge in [*found.values()][:3] for c in _cited(edge, asked.query))
-    others = asked.listed([other.name for other in found])
-    return [Sentence(asked.word(key, name=one.name, word=asked.kin_word, others=others), cited)]
+    told = [asked.word("died", name=one.name, chapter=dead[one.ref].chapter) for one in people]
+    cited = tuple(Citation(*dead[one.ref][:2]) for one in people[:LISTED])
+    return [Sentence(asked.word("dead", others=asked.listed(told)), cited)]
+
+
+def people_of(query: GraphQuery, chapter: int) -> list[Entity]:
+    """Return the characters of a chapter, those of most ties in it first."""
+    ties = Counter(
+        ref
+        for edge in query.graph.edges.values()
+        if chapter in edge.numbers("chapters") and edge.type not in STRUCTURAL_RELATIONS
+        for ref in (edge.source, edge.target)
+    )
+    people = (e for e in query.entities.values() if e.kind == "Character" and chapter in e.chapters)
+    return sorted(people, key=lambda e: (-ties[e.ref], -len(e.chapters), e.name))
+
+
+def chapter_asked(question: Question, query: GraphQuery) -> int:
+    """Return the number of the chapter that the question means: the only one whose heading has the number,
+    else the chapter of this number.
+
+    第七回 is chapter 8 of a book with a prologue.
+    """
+    headed = [
+        number
+        for number, title in query.chapter_titles.items()
+        if (match := _HEADING.search(title))
+        and number_in_words(match[1] or match[2].upper()) == question.number
+    ]
+    return headed[0] if len(headed) == 1 else question.number
+
+
+def _chapter(asked: _Asked) -> list[Sentence]:
+    """Return sentences with a chapter's people, places and events, who is new in it, and the ties that begin
+    in it.
+    """
+    number, query = chapter_asked(asked.question, asked.query), asked.query
+    if number not in query.chapter_titles:
+        return [Sentence(asked.word("no_chapter", chapter=number))]
+    people = people_of(query, number)
+    there = [e for e in query.entities.values() if number in e.chapters]
+    facts = {
+        "chapter_people": people,
+        "chapter_new": [one for one in people if one.chapters[0] == number] if number > 1 else [],
+        "chapter_places": [e for e in there if e.kind == "Location"],
+        "chapter_events": [e for e in there if e.kind == "Event"],
+    }
+    head = {"chapter": number, "title": query.chapter_titles[number]}
+    made = [
+        Sentence(asked.word(key, others=asked.names(found), **head), (Citation(number),))
+        for key, found in facts.items()
+        if found or key == "chapter_people"
+    ]
+    begun = (e for e in query.graph.edges.values() if min(e.numbers("chapters"), default=0) == number)
+    stated = [e for e in begun if e.type in CHARACTER_RELATIONS and group_of(e.type) != "other"]
+    return [*made, *(_tie(asked, edge) for edge in stated[:3])]
 
 
 def _place_in_book(last: bool) -> Callable[[_Asked], list[Sentence]]:
@@ -301,11 +400,7 @@ def _where(asked: _Asked) -> list[Sentence]:
     if not places:
         return []
     key = "where" if joined else "where_common"
-    return [
-        Sentence(
-            asked.word(key, name=one.name, places=asked.listed([p.name for p in places])), _first(places[0])
-        )
-    ]
+    return [Sentence(asked.word(key, name=one.name, places=asked.names(places)), _first(places[0]))]
 
 
 def _common(asked: _Asked, one: Entity, kind: str) -> list[Entity]:
@@ -330,7 +425,7 @@ def _with(asked: _Asked) -> list[Sentence]:
     near = [n for n in asked.query.neighbours(one.ref) if n.entity.kind == "Character"]
     if not near:
         return []
-    names = asked.listed([n.entity.name for n in near])
+    names = asked.names(n.entity for n in near)
     return [Sentence(asked.word("with", name=one.name, others=names), _cited(near[0].edges[0], asked.query))]
 
 
@@ -344,16 +439,12 @@ def _there(asked: _Asked) -> list[Sentence]:
     if not people:
         return []
     key = "members" if members else "there"
-    return [
-        Sentence(
-            asked.word(key, place=place.name, others=asked.listed([p.name for p in people])), _first(place)
-        )
-    ]
+    return [Sentence(asked.word(key, place=place.name, others=asked.names(people)), _first(place))]
 
 
 def _count(asked: _Asked) -> list[Sentence]:
     people = [e for e in asked.query.entities.values() if e.kind == "Character"]
-    top = asked.listed([one.entity.name for one in asked.query.top(LISTED)])
+    top = asked.names(one.entity for one in asked.query.top(LISTED))
     return [Sentence(asked.word("people", n=len(people), top=top))]
 
 
@@ -363,6 +454,9 @@ _ANSWERS: Mapping[str, Callable[[_Asked], list[Sentence]]] = {
     "path": _path,
     "since": _since,
     "kin": _kin,
+    "kin_count": partial(_kin, count=True),
+    "dead": _dead,
+    "chapter": _chapter,
     "first": _place_in_book(last=False),
     "last": _place_in_book(last=True),
     "chapters": _chapters,

@@ -13,7 +13,10 @@ from typing import Any
 
 from kgnb.core.labels import Lang
 from kgnb.graph.ask.passages import ALIKE_CREDIT, Term, terms, without
+from kgnb.graph.continuity import number_in_words
+from kgnb.graph.name_index import edits, sound_alike
 from kgnb.graph.query import Entity, GraphQuery
+from kgnb.graph.resolve.spelling import folded
 
 MAX_QUESTION = 500
 """Most characters of a question that are read."""
@@ -21,7 +24,7 @@ MAX_ENTITIES = 20
 """Most names of a question that are looked at."""
 
 _OF_TWO = frozenset({"relation", "since"})
-_OF_PEOPLE = _OF_TWO | {"who", "kin", "where", "first", "last", "with"}
+_OF_PEOPLE = _OF_TWO | {"who", "kin", "kin_count", "dead", "where", "first", "last", "with"}
 Names = dict[str, dict[str, Entity]]
 """First letter → name in lower case → its bearer."""
 
@@ -30,6 +33,10 @@ _PERSON, _OTHER = "\ue000", "\ue001"
 _PLACES = (_PERSON, _OTHER)
 """Placeholders for a person, and for any other entity, in a question whose names are masked."""
 _HAN_NAME = re.compile(r"[\u3400-\u9fff·]{2,8}")
+_BETWEEN_NAMES = re.compile(r"(?<=[\u3400-\u9fff]{2})[和与跟同、](?=[\u3400-\u9fff]{2})")
+_AROUND_NAME = re.compile(r"^[和与跟同给被把让](?=..)|(?<=..)[在有和与跟同去到来会给被把让叫又也都才还就]$")
+"""Particles beside a Chinese name, of which at least two characters stay."""
+_DOUBLED = re.compile(r"(.)\1")
 _CANDIDATE = re.compile(r"[A-Z][\w’'-]*[\w-]\.?(?: [A-Z][\w’'-]*\w)*")
 
 
@@ -40,10 +47,10 @@ class Question:
     ``entities``: the book's entities in the text, in the text's order. ``asked``: the text without names and
     question words. ``intent``: key of the frame that fits ("who", "relation", "kin", …), "" for none.
     ``framed``: positions in ``entities`` of those that fill the frame's places.
-    ``kin``: for "whose father": the relationship type, and whether the person in the question is the target
-    of such an edge (True), its source (False) or either (None); ``kin_word``: the word in the question.
-    ``wanted``: kind of the answer: "Character", "Location", "chapter" or "". ``stranger``: a name that the
-    book doesn't have; ``near``: similar names of the book, of which the first was read in its place.
+    ``kin_word``: the kinship word or verb in the question, "" without any. ``number``: of the chapter that is
+    asked about, 0 without any. ``wanted``: kind of the answer: "Character", "Location", "chapter" or "".
+    ``stranger``: a name that the book doesn't have; ``near``: names of the only entity that it may be a
+    misspelling of; the first was read in its place.
     """
 
     text: str
@@ -52,11 +59,16 @@ class Question:
     asked: str = ""
     intent: str = ""
     framed: tuple[int, ...] = ()
-    kin: tuple[str, bool | None] | None = None
     kin_word: str = ""
+    number: int = 0
     wanted: str = ""
     stranger: str = ""
     near: tuple[str, ...] = ()
+
+    @property
+    def relative(self) -> str:
+        """The kinship word for whom the question asks: "spouse" for the verb *marry*, else ``kin_word``."""
+        return _kin_verbs(self.lang).get(self.kin_word.lower(), self.kin_word)
 
     @property
     def people(self) -> list[Entity]:
@@ -73,17 +85,17 @@ class Question:
 def read_question(text: str, query: GraphQuery) -> Question:
     """Return the question in ``text``, read with the names of the book of ``query``.
 
-    Only the first ``MAX_QUESTION`` characters are read. A name that the book doesn't have is read as the most
-    similar name of the book, if there is any (see ``Question.near``).
+    Only the first ``MAX_QUESTION`` characters are read. A name that the book doesn't have is read as
+    one of the book where it can only be a misspelling of it (see ``Question.near``).
     """
     text = " ".join(text[:MAX_QUESTION].split()).strip(" ？?。.!！")
     lang = lang_of(text)
     names = names_of(query)
     masked, entities = _mask(text, names)
     found = _framed(text, lang, masked, entities)
-    if found.intent or not (stranger := _stranger(masked, lang)):
+    if found.intent or not (stranger := _half_known(text, lang, names) or _stranger(masked, lang)):
         return found
-    near = near_names(stranger, query)
+    near = near_names(stranger, names, query)
     if near:
         masked, entities = _mask(text.replace(stranger, near[0]), names)
         found = _framed(text, lang, masked, entities)
@@ -99,16 +111,24 @@ def _framed(text: str, lang: Lang, masked: str, entities: Sequence[Entity]) -> Q
     found = Question(text, lang, tuple(entities), without(asked, stop_words(lang)), wanted=wanted)
     for intent, pattern in _frames(lang):
         if (match := pattern.search(masked)) and (intent not in _PLAIN or _asks_no_more(masked, lang)):
-            word = match.groupdict().get("kin") or ""
+            groups = match.groupdict()
             framed = tuple(
                 _place(masked, start)
                 for start, _ in match.regs[1:]
                 if start >= 0 and masked[start] in _PLACES
             )
             return replace(
-                found, intent=intent, framed=framed, kin=_kin(lang).get(word.lower()), kin_word=word
+                found,
+                intent=intent,
+                framed=framed,
+                kin_word=groups.get("kin") or "",
+                number=_number(groups.get("n") or ""),
             )
     return found
+
+
+def _number(word: str) -> int:
+    return number_in_words(word) or number_in_words(word.upper())
 
 
 def _place(masked: str, start: int) -> int:
@@ -116,16 +136,23 @@ def _place(masked: str, start: int) -> int:
     return sum(masked.count(one, 0, start) for one in _PLACES)
 
 
+def _half_known(text: str, lang: Lang, names: Names) -> str:
+    """Return the Latin name that stands where the question needs a person's name and of which only a part is
+    a name of the book: Emma Woodhose; "" without any.
+    """
+    for match in _CANDIDATE.finditer(text, 1):
+        name = re.sub("['’]s?$", "", match[0])
+        known = max((name[a:b] for a, b, _ in mentions(name, names)), key=len, default=name)
+        if len(known) < len(name) and " " in _without_title(name):
+            masked, entities = _mask(text.replace(name, known, 1), names)
+            if _framed(text, lang, masked, entities).intent in _OF_PEOPLE:
+                return name
+    return ""
+
+
 def _stranger(masked: str, lang: Lang) -> str:
     """Return the unknown name that stands where the question needs a person's name; "" without any."""
-    data = _data(lang)
-    # 秦可卿死在第几回: the verb behind a name is no part of it.
-    acts = "|".join(form for group in data["alike"] for form in re.split(r" => |\|", group))
-    no_verb = (
-        re.sub(rf"(?<=[\u3400-\u9fff]{{2}})(?:{acts})(?=[在于])", " ", masked) if lang == "zh" else masked
-    )
-    bare = without(no_verb, [*stop_words(lang), *data["presence"], *_kin(lang), *data["ties"]])
-    found = _HAN_NAME.findall(bare) if lang == "zh" else _CANDIDATE.findall(masked, 1)
+    found = _chinese_names(masked) if lang == "zh" else _CANDIDATE.findall(masked, 1)
     as_people = masked
     for name in found:
         as_people = as_people.replace(name, _PERSON, 1)
@@ -135,13 +162,52 @@ def _stranger(masked: str, lang: Lang) -> str:
     return found[0] if found and intent in (_OF_TWO if known else _OF_PEOPLE) else ""
 
 
-def near_names(name: str, query: GraphQuery) -> list[str]:
-    """Return the book's names that ``name`` may be a misspelling of: those similar names
-    (:meth:`GraphQuery.similar_names`) that are about as long, nearest first.
+def _chinese_names(masked: str) -> list[str]:
+    """Return the runs of Chinese characters between question words, without a particle at either end.
 
-    刘倍 gives 刘备, not 刘; Darcey gives Darcy, not Mr. Darcy.
+    Words of one character part names only where no name has them (的, 谁, 是): 孙小马在第几回 gives 孙小马,
+    秦可卿死在第几回 gives 秦可卿.
     """
-    return [one for one in query.similar_names(name) if abs(len(one) - len(name)) <= len(name) // 4]
+    data = _data("zh")
+    acts = {form for group in data["alike"] for form in re.split(r" => |\|", group) if form[-1] in "在于"}
+    words = {*stop_words("zh"), *data["presence"], *kin_words("zh"), *data["ties"], *acts}
+    bare = without(masked, [word for word in words if len(word) > 1 or word in data["never_in_names"]])
+    return [_AROUND_NAME.sub("", name) or name for name in _HAN_NAME.findall(_BETWEEN_NAMES.sub(" ", bare))]
+
+
+def near_names(name: str, names: Names, query: GraphQuery) -> list[str]:
+    """Return the names of the only entity that ``name`` can be a misspelling of; [] without any, or with
+    several.
+
+    刘倍 gives 刘备, which sounds the same, not 刘; Darcey gives Darcy; Mr. Darcy doesn't give Mr. Perry.
+    """
+    bare = _without_title(name)
+    similar = dict.fromkeys([*query.similar_names(name), *query.similar_names(bare)])
+    far = {
+        one: edits(folded(name), folded(one)) for one in similar if is_misspelling(bare, _without_title(one))
+    }
+    close = [one for one in far if far[one] == min(far.values())]
+    bearers = {names.get(one[0].lower(), {}).get(one.lower()) for one in close}
+    return close if len(bearers) == 1 else []
+
+
+def is_misspelling(name: str, other: str) -> bool:
+    """Return whether ``name`` can be ``other`` misspelt.
+
+    Chinese: one character differs, which sounds alike, or of four or more any. Other names: of five letters
+    or more one, of eight or more two letters, with the same initial; a doubled letter counts once.
+    """
+    if HAN.search(name) or HAN.search(other):
+        differ = [(a, b) for a, b in zip(name, other, strict=False) if a != b]
+        alone = len(name) == len(other) and len(differ) == 1
+        return alone and (len(name) > 3 or sound_alike(*differ[0]))
+    one, two = (_DOUBLED.sub(r"\1", folded(word)) for word in (name, other))
+    most = 0 if len(one) < 5 else 1 if len(one) < 8 else 2
+    return one[:1] == two[:1] and edits(one, two) <= most
+
+
+def _without_title(name: str) -> str:
+    return re.sub(rf"(?:{kin_says('en')['titles_man']}|{kin_says('en')['titles_woman']})\.? ", "", name)
 
 
 def lang_of(text: str) -> Lang:
@@ -259,15 +325,33 @@ def _data(lang: Lang) -> dict[str, Any]:
         return tomllib.load(file)
 
 
+@dataclass(frozen=True, slots=True)
+class KinWord:
+    """Meaning of a kinship word: the relationship ``type``; ``from_relative``: whether such an edge begins at
+    the relative (True), ends there (False) or either (None). ``by``: ways over other relatives, each a list
+    of kinship words: "spouse brother|sister husband".
+    """
+
+    type: str
+    from_relative: bool | None = None
+    by: str = ""
+
+
 @cache
-def _kin(lang: Lang) -> dict[str, tuple[str, bool | None]]:
-    """Return kinship word → (relationship type, whether the question's person is the target of the edge)."""
-    groups: dict[str, dict[str, object]] = _data(lang)["kin"]
+def kin_words(lang: Lang) -> dict[str, KinWord]:
+    """Return the kinship words of a language, in lower case → what they mean."""
+    groups: dict[str, dict[str, Any]] = _data(lang)["kin"]
     return {
-        word: (str(facts["type"]), bool(facts["from"]) if "from" in facts else None)
+        word: KinWord(facts["type"], facts.get("from"), facts.get("by", ""))
         for words, facts in groups.items()
         for word in words.split("|")
     }
+
+
+@cache
+def _kin_verbs(lang: Lang) -> dict[str, str]:
+    groups: dict[str, str] = _data(lang)["kin_verbs"]
+    return {verb: word for verbs, word in groups.items() for verb in verbs.split("|")}
 
 
 def kin_says(lang: Lang) -> dict[str, str]:
@@ -280,7 +364,7 @@ def kin_says(lang: Lang) -> dict[str, str]:
 
 @cache
 def _frames(lang: Lang) -> list[tuple[str, re.Pattern[str]]]:
-    words = "|".join(sorted(_kin(lang), key=len, reverse=True))
+    words, verbs = ("|".join(sorted(of, key=len, reverse=True)) for of in (kin_words(lang), _kin_verbs(lang)))
     frames: list[dict[str, str]] = _data(lang)["frames"]
     person, other = f"({_PERSON})", f"({_OTHER})"
     filled = (
@@ -288,5 +372,9 @@ def _frames(lang: Lang) -> list[tuple[str, re.Pattern[str]]]:
         for f in frames
     )
     return [
-        (intent, re.compile(pattern.replace("{kin}", words), re.IGNORECASE)) for intent, pattern in filled
+        (
+            intent,
+            re.compile(pattern.replace("{kin}", words).replace("{kin_verbs}", verbs), re.IGNORECASE),
+        )
+        for intent, pattern in filled
     ]

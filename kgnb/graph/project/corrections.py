@@ -132,15 +132,25 @@ def _tie(corrector: Corrector, decision: Decision) -> bool:
         if decision.detail not in SYMMETRIC_RELATIONS
         else sorted((source, target), key=lambda n: n.ref)
     )
-    common = sorted({*source.numbers("chapters")} & {*target.numbers("chapters")})
-    facts: dict[str, Value] = {
-        **{key: source.properties[key] for key in ("novel_id", "task_id") if key in source.properties},
-        **{"extracted_by": "", "confidence": 1.0, "strength": STRENGTH, "description": decision.reason},
-        **{"chapters": common, "count": len(common)},
-    }
+    chapters = {*source.numbers("chapters")} & {*target.numbers("chapters")}
+    facts: dict[str, Value] = {}
+    if decision.chapters:
+        since = decision.chapters[0]
+        if not any(since in node.numbers("chapter_number") for node in graph.nodes.values()):
+            return False  # of a reader who isn't there yet
+        chapters = {since, *(number for number in chapters if number > since)}
+        facts["since"] = since
     key = one.ref, decision.detail, other.ref
-    if key not in graph.edges:
-        graph.edges[key] = GraphEdge(*key, facts)
+    if key not in graph.edges or decision.chapters:
+        made: dict[str, Value] = {
+            **{
+                name: source.properties[name] for name in ("novel_id", "task_id") if name in source.properties
+            },
+            **{"extracted_by": "", "confidence": 1.0, "strength": STRENGTH, "description": decision.reason},
+        }
+        known = graph.edges[key].properties if key in graph.edges else made
+        facts |= {"chapters": sorted(chapters), "count": len(chapters)}
+        graph.edges[key] = GraphEdge(*key, {**known, **facts})
     return True
 
 

@@ -72,7 +72,7 @@ class _Correction(BaseModel):
             "protagonist": "yes" if self.yes else "no",
             "note": self.text,
         }.get(self.do, "")
-        chapters = self.chapters if self.do == "split" else None
+        chapters = self.chapters if self.do in ("split", "tie") else None
         made = Decision(0, self.do, names, chapters=chapters, detail=detail, reason=self.reason)
         check_form(made)
         return made

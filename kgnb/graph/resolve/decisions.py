@@ -29,8 +29,8 @@ class Decision:
 
     Corrections: ``rename`` (name, new name); ``kind`` (name), ``detail`` the label it has instead of
     Character, "" for none at all; ``tie`` and ``untie`` (source, target), ``detail`` the relationship type,
-    for ``untie`` "" for all; ``protagonist`` (name), ``detail`` "yes" or "no"; ``note`` (name), ``detail``
-    the text, "" to take it away.
+    for ``untie`` "" for all, a ``tie`` with ``chapters`` begins in the first of these; ``protagonist``
+    (name), ``detail`` "yes" or "no"; ``note`` (name), ``detail`` the text, "" to take it away.
 
     ``reason``: why, in the reader's words.
     """

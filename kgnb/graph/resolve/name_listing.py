@@ -27,7 +27,8 @@ class NameReason:
     """Reason for which an alias is a person's name; ``other``: the name that the alias was merged with.
 
     ``kind`` and ``detail``: as in MergeReason; or ``called`` and the number of chapters where an ambiguous
-    word means this person; or ``spelling``. ``joined``, ``apart``, ``certainty``: as in MergeReason.
+    word means this person; or ``spelling``; or ``renamed``. ``joined``, ``apart``, ``certainty``: as in
+    MergeReason.
     """
 
     alias: str
@@ -68,11 +69,16 @@ class ListedName:
 
 
 def list_names(
-    graph: Graph, names: NameResolution, entries: Sequence[NameEntry], labels: Collection[str] = NAMED_LABELS
+    graph: Graph,
+    names: NameResolution,
+    entries: Sequence[NameEntry],
+    labels: Collection[str] = NAMED_LABELS,
+    renamed: Collection[str] = (),
 ) -> list[ListedName]:
     """Return the graph's entities of the given labels with all their names, most mentioned first.
 
-    A graph without any chapter node gives the entities of the name table ``entries`` instead.
+    A graph without any chapter node gives the entities of the name table ``entries`` instead. ``renamed``:
+    names that a reader replaced by others.
     """
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for entry in entries:
@@ -89,7 +95,7 @@ def list_names(
             chapters = properties.get("count") or 0
             resolved = next((form for form in (name, *aliases) if (label, form) in counts), name)  # renamed
             mentions = max(counts.get((label, resolved), 0), chapters)
-            reasons = _reasons(names, resolved, aliases) if label == "Character" else ()
+            reasons = _reasons(names, resolved, aliases, renamed) if label == "Character" else ()
             tells = (label, resolved) in narrators
             found.append(ListedName(name, aliases, mentions, label, chapters, reasons, tells))
     return sorted(found, key=lambda one: (-one.mentions, -one.chapters, one.kind, one.name))
@@ -110,11 +116,15 @@ def _from_table(
     return {key: {"aliases": sorted(forms - {key[1]})} for key, forms in found.items()}
 
 
-def _reasons(names: NameResolution, name: str, aliases: Sequence[str]) -> tuple[NameReason, ...]:
+def _reasons(
+    names: NameResolution, name: str, aliases: Sequence[str], renamed: Collection[str]
+) -> tuple[NameReason, ...]:
     merged = _merge_reasons(names.persons, name)
     found = []
     for alias in aliases:
-        if alias in merged:
+        if alias in renamed:
+            found.append(NameReason(alias, name, "renamed"))
+        elif alias in merged:
             found.append(merged[alias])
         elif folded(alias) == folded(name) or names.form(alias) != alias:
             found.append(NameReason(alias, names.form(alias), "spelling"))
