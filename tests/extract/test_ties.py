@@ -11,7 +11,7 @@ from kgnb import story_path
 from kgnb.core.labels import Lang
 from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
 from kgnb.extract import name_scan, rules
-from kgnb.extract.en.kin_fit import of_family
+from kgnb.extract.en.kin_fit import OF_FAMILY, of_family
 from kgnb.extract.en.persons import name_facts
 from kgnb.extract.en.roles import ROLES
 from kgnb.extract.model import NameEntry
@@ -29,6 +29,7 @@ PEOPLE = [
     NameEntry("Rufus", (), "Character", 30),
     NameEntry("Winifred", (), "Character", 30),
     NameEntry("Aunt Cicely", (), "Character", 20),
+    NameEntry("Merle", (), "Character", 10),
 ]
 
 
@@ -208,6 +209,7 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         "Rufus rose. The day was warm. His friend Winifred came.",
         '"Come, brother," said Rufus. Edwin came.',
         "At the call of Rufus's cousin, Winifred laughed.",
+        '"My wife, Merle," said Rufus.',
         "Mrs. Harland sighed. Winifred wanted to be the wife of Mr. Harland.",
         "Mr. Harland had quarrelled. There was a daughter of Mr. Harland in the town, and Nora smiled.",
         "Rufus spoke.\n\n\"They told me: 'My sister, Winifred, is late,' and went,\" said Rufus.",
@@ -290,3 +292,7 @@ def test_a_house_has_one_couple_and_a_wife_her_own_kin() -> None:
     mr, mrs, edna = map(name_facts, (("Mr. Dale",), ("Mrs. Dale",), ("Edna", "Mrs. Edna Dale")))
     assert of_family(mr, edna, ROLES["father"]) == 0
     assert of_family(mr, mrs, ROLES["father"]) == 0 < of_family(mr, mrs, ROLES["husband"])
+    lady, countess = map(name_facts, (("Lady Dale",), ("Countess Dale",)))
+    assert of_family(countess, lady, ROLES["daughter"]) < OF_FAMILY
+    assert of_family(mr, name_facts(("Tom Dale",)), ROLES["father"]) == OF_FAMILY
+    assert of_family(mr, name_facts(("Tom Dale", "Mr. Tom Dale")), ROLES["father"]) == 0  # he may be meant

@@ -81,6 +81,7 @@ def _in_order(one: str, kind: str, other: str) -> tuple[str, str, str]:
         ("周文令老程引兵去了。", ("周文", "LEADS", "老程")),
         ("周文的外甥老程来了。", ("周文", "FAMILY", "老程")),
         ("周文的丫鬟小翠来了。", ("周文", "LEADS", "小翠")),
+        ("老程道：“小翠的爹的名字叫何守谦，在南京。”", ("何守谦", "PARENT_OF", "小翠")),
     ],
 )
 def test_a_tie_that_is_stated(text: str, tie: tuple[str, str, str]) -> None:
@@ -111,6 +112,8 @@ def test_a_tie_that_is_stated(text: str, tie: tuple[str, str, str]) -> None:
         "他嫂子小翠的媳妇来见周文。",
         "周文与老程并未结为兄弟。",
         "那方貌，周文，老程的老婆，都是少年。",
+        "众人问起，陈玉兰道：“他爹的名字叫周德海，在南京看房子，不大上来。他哥哥周文是买办。”",
+        "老程道：“这一位是周文，我学生是周武。”",
     ],
 )
 def test_what_is_no_statement(text: str) -> None:

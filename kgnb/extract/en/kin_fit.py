@@ -8,6 +8,9 @@ from kgnb.extract.en.roles import Role
 OF_FAMILY, OF_SURNAME, NEARBY = 0.75, 0.5, 0.2
 """Confidence that a person named near a noun of kin is its bearer: surname and title fit; surname or title
 fits; nothing but nearness."""
+_HEADS = frozenset(
+    ("sir", "lady", "lord", "baron", "baroness", "viscount", "viscountess", "count", "countess", "earl")
+) | {"marquis", "duke", "duchess"}
 
 
 def of_family(one: NameFacts, owner: NameFacts, role: Role) -> float:
@@ -29,7 +32,7 @@ def of_family(one: NameFacts, owner: NameFacts, role: Role) -> float:
             unlike |= not (mine or one.titles.isdisjoint(("miss", "aunt")))
         case "father":
             heads, suits = _is_parent(one, owner), one.head == "m"
-            unlike |= not one.titles.isdisjoint(("master", "uncle"))
+            unlike |= not one.titles.isdisjoint(("master", "uncle")) or "mr" in owner.titles
         case "brother" | "sister":
             heads, suits = True, one.given and owner.given
         case "son" | "daughter" | "child":
@@ -67,4 +70,4 @@ def _is_parent(one: NameFacts, child: NameFacts) -> bool:
 def _is_head(person: NameFacts) -> bool:
     """Return whether a person is called as head of a house or as the wife of a head: Mr. Dale, Mrs. Dale, Sir
     Hugh."""
-    return person.head != "" or not person.titles.isdisjoint(("sir", "lady"))
+    return person.head != "" or not person.titles.isdisjoint(_HEADS)

@@ -273,7 +273,10 @@ class _Chapter:
         named = list(self._masked.within(*span))
         if many != (len(named) > 1):
             named = named[:1] if not many else []
-        return [m for m in named if self._persons.gender(m.entry) in ("", role.gender) or not role.gender]
+        unknown = "" if role.type != "SPOUSE" else role.gender  # "My wife, Hastings, …" calls him
+        return [
+            m for m in named if self._persons.gender(m.entry) in (unknown, role.gender) or not role.gender
+        ]
 
     def _said(
         self,
