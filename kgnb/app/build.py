@@ -69,7 +69,7 @@ async def build(
         await bring_to_end(app, planned, listener)
         if again:
             break
-        planned = await _TaskWatch(app).retry("sql", partial(plan_stored, app, planned, worked=worked))
+        planned = await TaskWatch(app).retry("sql", partial(plan_stored, app, planned, worked=worked))
     return await summary(app, planned, time.monotonic() - started, worked)
 
 
@@ -110,13 +110,13 @@ async def bring_to_end(app: App, planned: Plan, listener: Listener) -> None:
         await _run_node(app, planned, listener)
     except BuildStopped as stopped:
         if isinstance(stopped.__cause__, errors.EndpointWrong) and not planned.resumed:
-            await _withdraw_unstarted(app, planned.task)
+            await withdraw_unstarted(app, planned.task)
         raise
-    progress, _ = await _TaskWatch(app).read(planned.task.id)
+    progress, _ = await TaskWatch(app).read(planned.task.id)
     listener(planned.measured_step(app, "done", progress))
 
 
-async def _withdraw_unstarted(app: App, task: Task) -> None:
+async def withdraw_unstarted(app: App, task: Task) -> None:
     """Cancel a new task whose provider has no such model, unless a chapter ended before.
 
     With another model the same command makes another task: no node should take this one up any more.
@@ -127,7 +127,7 @@ async def _withdraw_unstarted(app: App, task: Task) -> None:
 
 
 @dataclass(slots=True)
-class _TaskWatch:
+class TaskWatch:
     """The watched task, by the node's events and by SQL; patience while services are down."""
 
     app: App
@@ -137,6 +137,7 @@ class _TaskWatch:
     progress_at: float = field(default_factory=time.monotonic)
 
     def on_event(self, event: NodeEvent) -> None:
+        """Note what a node's event says about the task: that it closed, or why it can't go on."""
         if event.kind == "task":
             self.closed = True
         elif isinstance(event.error, errors.AuthRejected | errors.QuotaExhausted | errors.RequestRejected):
@@ -150,9 +151,13 @@ class _TaskWatch:
 
     @property
     def is_stalled(self) -> bool:
+        """Whether nothing has progressed for STALL_SECONDS."""
         return time.monotonic() - self.progress_at > STALL_SECONDS
 
     def stall_error(self, reason: str = "") -> BuildStopped:
+        """Return the error of a build without progress; it names the service that is down, else
+        ``reason``.
+        """
         down = next(iter(self.app.outages.down.values()), None)
         reason = reason if down is None else f"{down} "
         minutes = round(STALL_SECONDS / 60)
@@ -173,12 +178,12 @@ class _TaskWatch:
 
 
 async def _run_node(app: App, planned: Plan, listener: Listener) -> None:
-    watch = _TaskWatch(app)
+    watch = TaskWatch(app)
     app.providers.serve_only(planned.provider)
     async with running_node(app, only_task=planned.task.id, listener=watch.on_event) as node:
         if not planned.provider.is_rules:
             await node.throttle.pauses.lift_automatic(planned.provider)
-        watching = asyncio.create_task(_watch_task(app, planned, watch, listener))
+        watching = asyncio.create_task(watch_task(app, planned, watch, listener))
         try:
             await node.run(until=lambda: watch.closed or watch.refused is not None or watching.done())
         except errors.ServiceRefused as error:
@@ -197,8 +202,10 @@ async def _run_node(app: App, planned: Plan, listener: Listener) -> None:
             raise failure
 
 
-async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: Listener) -> None:
-    """Report progress; stop when another node closed the task, and when nothing progresses or SQL is down."""
+async def watch_task(app: App, planned: Plan, watch: TaskWatch, listener: Listener) -> None:
+    """Report progress until the task is closed; raises BuildStopped when it is stopped, and when nothing
+    progresses or SQL is down.
+    """
     before, opened = -1, False
     while not watch.closed:
         progress, task = await watch.read(planned.task.id)
@@ -254,7 +261,7 @@ def _stage(progress: Progress, opened: bool) -> str:
     return "chapters" if opened or progress.ended else "started"
 
 
-async def _is_given_up(task: Task, watch: _TaskWatch) -> bool:
+async def _is_given_up(task: Task, watch: TaskWatch) -> bool:
     """Whether the task failed as a whole: it isn't finished, and no queue has it any more."""
     if task.status is not TaskStatus.FAILED or task.refreshed or not task.queue:
         return False
@@ -267,7 +274,7 @@ async def summary(app: App, planned: Plan, seconds: float, worked: Sequence[int]
 
     Waits for stores that are down; raises BuildStopped after :data:`STALL_SECONDS`.
     """
-    watch, counting = _TaskWatch(app), partial(book_figures, app, planned.imported.novel_id)
+    watch, counting = TaskWatch(app), partial(book_figures, app, planned.imported.novel_id)
     (progress, task), figures = await at_once(watch.read(planned.task.id), watch.retry("sql", counting))
     spent = sum((app.spent.get(task_id, Usage()) for task_id in worked), Usage())
     return BuildResult(

@@ -68,7 +68,7 @@ async def doctor(settings: Settings) -> list[Check]:
     packages = ", ".join(f"{name} {installed_version(name) or '-'}" for name in PACKAGES)
     lacking = say("doctor.no_dictionary") if dictionary_file() is None else ""
     checks = [python, Check("packages", True, packages, lacking)]
-    checks += [_presets(date.today()), *_machine(host, settings)]
+    checks += [check_presets(date.today()), *check_machine(host, settings)]
     (sql, redis, *rest), cypher = await asyncio.gather(_records(settings), _cypher(settings))
     return [*checks, sql, redis, cypher, *rest]
 
@@ -80,8 +80,8 @@ async def _records(settings: Settings) -> list[Check]:
         return checks
     try:
         async with open_to_look(settings, start=True, graph=False) as app:
-            asked = [_provider(app, one) for one in app.providers.all() if one.lower_name != RULES]
-            queues, providers = await asyncio.gather(_queues(app), asyncio.gather(*asked))
+            asked = [check_provider(app, one) for one in app.providers.all() if one.lower_name != RULES]
+            queues, providers = await asyncio.gather(check_queues(app), asyncio.gather(*asked))
             return [*checks, *queues, *(providers or [Check("providers", True, say("doctor.rules_only"))])]
     except KgnbError as error:
         return [*checks, Check("services", False, str(error))]
@@ -90,7 +90,7 @@ async def _records(settings: Settings) -> list[Check]:
 # --- this machine
 
 
-def _presets(today: date) -> Check:
+def check_presets(today: date) -> Check:
     """How old the built-in facts about providers are."""
     facts = {"count": len(presets()), "date": presets_date()}
     is_old = (today - presets_date()).days > STALE_DAYS
@@ -98,7 +98,8 @@ def _presets(today: date) -> Check:
     return Check("presets", True, say("doctor.presets", **facts), mend)
 
 
-def _machine(host: Host, settings: Settings) -> list[Check]:
+def check_machine(host: Host, settings: Settings) -> list[Check]:
+    """Return the checks of this machine: memory, disk, limits and notebook service."""
     memory = say("doctor.memory", kind=host.kind, cpus=host.cpus, mb=host.memory_mb, gpu=host.gpu or "-")
     free = free_mb(settings.data)
     disk = say("doctor.disk", mb="?" if free is None else free, folder=settings.data.absolute())
@@ -109,11 +110,11 @@ def _machine(host: Host, settings: Settings) -> list[Check]:
         Check("machine", True, memory, _low(host.memory_mb or None, LOW_MEMORY_MB, "doctor.low_memory")),
         Check("disk", True, disk, _low(free, LOW_DISK_MB, "doctor.low_disk") or _read_only(settings)),
         Check("session", True, say("doctor.comma").join((limit, slots))),
-        *_limits(settings),
+        *check_limits(settings),
     ]
 
 
-def _limits(settings: Settings) -> list[Check]:
+def check_limits(settings: Settings) -> list[Check]:
     """What the embedded engines and worker processes lack; nothing where all is well."""
     lacking = shortages(settings.data) if needs_data_folder(settings) else ()
     found = [say(key, **facts) for key, facts in lacking]
@@ -199,7 +200,10 @@ async def _resolved(host: str, port: int) -> str:
 # --- queues and providers
 
 
-async def _queues(app: App) -> list[Check]:
+async def check_queues(app: App) -> list[Check]:
+    """Return a check for each queue and each task that no node works on; one that fails while the status
+    can't be read.
+    """
     try:
         status = await StatusReport(app).read()
     except KgnbError as error:
@@ -220,7 +224,8 @@ def _queue(queue: dict[str, Any]) -> Check:
     return Check(queue["queue"], True, say("doctor.queue", **queue), mend)
 
 
-async def _provider(app: App, provider: Provider) -> Check:
+async def check_provider(app: App, provider: Provider) -> Check:
+    """Return the check of one real request to the provider."""
     try:
         tested = await probe_provider(app, provider.name)
     except KgnbError as error:

@@ -59,7 +59,7 @@ class SessionReport:
     unknown: str = ""
     """Why ``cluster`` is None."""
     dead: list[dict[str, object]] = field(default_factory=list)
-    _secrets: set[str] = field(default_factory=set)
+    secrets: set[str] = field(default_factory=set)
 
     async def read_status(self, app: App) -> None:
         """Read the state of all tasks. An outage goes into the report instead of being raised."""
@@ -67,7 +67,7 @@ class SessionReport:
         from kgnb.app.status import StatusReport
 
         keys = (provider.api_key.get_secret_value() for provider in app.providers.all())
-        self._secrets |= {key for key in keys if len(key) >= SHORTEST_SECRET}
+        self.secrets |= {key for key in keys if len(key) >= SHORTEST_SECRET}
         try:
             self.cluster = await StatusReport(app).read()
             self.dead = [entry.as_dict() for entry in await list_dead_letters(app)]
@@ -83,9 +83,9 @@ class SessionReport:
         """
         folder = self.host.output_dir or self.settings.copy_folder or self.settings.data
         target = folder / f"{NAME}.html"
-        own = {one.get_secret_value() for one in known_secrets(self.settings).values()} | self._secrets
+        own = {one.get_secret_value() for one in known_secrets(self.settings).values()} | self.secrets
         forms = own | {quote(secret, safe="") for secret in own}  # as an error's text may have them
-        facts = _masked(self._facts(why, error, self._keep_data()), forms)
+        facts = _masked(self.facts(why, error, self._keep_data()), forms)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _replace(folder / f"{NAME}.json", json.dumps(facts, ensure_ascii=False, indent=1, default=str))
@@ -96,7 +96,10 @@ class SessionReport:
         log.info(say("farewell.written", path=target))
         return target
 
-    def _facts(self, why: str, error: str, data: Path) -> dict[str, Any]:
+    def facts(self, why: str, error: str, data: Path) -> dict[str, Any]:
+        """Return what the report says, JSON-ready, secrets not masked yet. ``data``: folder of the record for
+        a next run.
+        """
         cluster = self.cluster or {"tasks": [], "queues": [], "providers": []}
         tasks = [
             task | {"left": max(0, task["chapters"] - task["completed"] - task["failed"] - task["skipped"])}

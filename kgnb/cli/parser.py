@@ -107,7 +107,7 @@ class Parser(argparse.ArgumentParser):
         self.common = self.add_argument_group(say("cli.title_common"))
         """Options that every command has; they come last in help."""
         self.common.add_argument("-h", "--help", action="help", help=say("cli.help_help"))
-        self._commands: Commands[Parser] | None = None
+        self.commands: Commands[Parser] | None = None
         self._groups: list[tuple[str, int]] = []
         self._words: Sequence[str] = ()
         self._mixing = False
@@ -118,16 +118,16 @@ class Parser(argparse.ArgumentParser):
         """Make this parser a family and return the object on which its commands are declared; without a
         command it prints its help. ``dest``: attribute of the arguments with the chosen command.
         """
-        self._commands = self.add_subparsers(dest=dest, metavar="COMMAND", prog=self.prog)
+        self.commands = self.add_subparsers(dest=dest, metavar="COMMAND", prog=self.prog)
         self.set_defaults(run=None, parser=self)
-        return self._commands
+        return self.commands
 
     def start_group(self, title: str) -> None:
         """Lists the commands declared from here on under ``title``."""
         self._groups.append((title, len(self._listed_commands())))
 
     def _listed_commands(self) -> list[argparse.Action]:
-        return list(self._commands._get_subactions()) if self._commands else []
+        return list(self.commands._get_subactions()) if self.commands else []
 
     # --- help
 
@@ -150,7 +150,7 @@ class Parser(argparse.ArgumentParser):
             formatter.start_section(title)
             formatter.add_arguments(actions)
             formatter.end_section()
-        if self._commands:
+        if self.commands:
             formatter.add_text(say("cli.more_help", command=self.prog))
         return formatter.format_help()
 
@@ -161,7 +161,7 @@ class Parser(argparse.ArgumentParser):
         for (title, start), end in zip(groups, ends, strict=True):
             yield title, listed[start:end]
         for group in self._action_groups:
-            yield group.title or "", [a for a in group._group_actions if a is not self._commands]
+            yield group.title or "", [a for a in group._group_actions if a is not self.commands]
 
     # --- parsing
 
@@ -173,7 +173,7 @@ class Parser(argparse.ArgumentParser):
         self._words = args or ()
         args = list(self._with_numbers(self._words))
         self._translate_values()
-        if self._commands or {"-h", "--help", "--"} & {*self._words}:  # help shows the arguments
+        if self.commands or {"-h", "--help", "--"} & {*self._words}:  # help shows the arguments
             return super().parse_known_args(args, namespace)
         self._mixing, self.usage = True, ""  # else argparse makes help's, for nothing
         try:
@@ -205,13 +205,13 @@ class Parser(argparse.ArgumentParser):
         if choices is None or value in choices:
             return
         text: str
-        if self._commands is None or action is not self._commands:
+        if self.commands is None or action is not self.commands:
             known = ", ".join(map(str, choices))
             name = "/".join(action.option_strings) or action.metavar
             text = say("cli.bad_choice", name=name, value=value, known=known)
         elif mistyped := self._mistyped_option(self._words[: self._words.index(value)]):
             text = self._unknown_option(mistyped)
-        elif like := self._like(value, self._commands.choices):
+        elif like := self._like(value, self.commands.choices):
             meant = say("cli.or").join(one.prog for one in like)
             text = say("cli.no_command_like", word=value, suggestion=meant)
         else:
@@ -225,7 +225,7 @@ class Parser(argparse.ArgumentParser):
             return [commands["status"]]
         if "build" in commands and Path(word).suffix:  # a book
             return [commands["build"]]
-        families = {name: one._commands.choices for name, one in commands.items() if one._commands}
+        families = {name: one.commands.choices for name, one in commands.items() if one.commands}
         like = get_close_matches(word, [*commands, *chain(*families.values())], 1, ALIKE)
         if not like or like[0] in commands:
             return [commands[name] for name in like]

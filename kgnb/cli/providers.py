@@ -106,7 +106,7 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 async def add(args: argparse.Namespace, settings: Settings) -> int:
     """Add a provider or change the one of that name, and print where its key is kept; return 0."""
-    key = await _read_key(args, settings)
+    key = await read_key(args, settings)
     async with context.open_app(settings, queue=False, graph=False) as app:
         done = await providers.add_provider(
             app,
@@ -136,7 +136,7 @@ def _where_key_is(done: AddedProvider, settings: Settings) -> str:
     return say(f"providers.{keys[done.key_in]}", path=settings.keys_path, name=done.name)
 
 
-async def _read_key(args: argparse.Namespace, settings: Settings) -> SecretStr | None:
+async def read_key(args: argparse.Namespace, settings: Settings) -> SecretStr | None:
     """The key from a variable, standard input or the terminal; None when none is given.
 
     One that was typed is saved, as the question says; else typing it would be for nothing.

@@ -25,7 +25,7 @@ KAGGLE_INPUT = Path("/kaggle/input")
 CONTAINER_FOLDERS = {"kaggle": KAGGLE_OUTPUT, "colab": Path("/content")}
 """Hosts whose session is the container: a restarted kernel gets no more time. The folder confirms it."""
 
-_TPU_VARIABLES = ("TPU_NAME", "COLAB_TPU_ADDR", "TPU_WORKER_ID", "TPU_ACCELERATOR_TYPE", "ISTPUVM")
+TPU_VARIABLES = ("TPU_NAME", "COLAB_TPU_ADDR", "TPU_WORKER_ID", "TPU_ACCELERATOR_TYPE", "ISTPUVM")
 _IMPORTED = time.time()
 
 
@@ -66,7 +66,7 @@ def detect_host() -> Host:
     the result.
     """
     kind = _kind()
-    gpu = _gpu()
+    gpu = find_gpu()
     service = find_service(kind, os.environ)
     return Host(
         kind=kind,
@@ -78,7 +78,7 @@ def detect_host() -> Host:
             **{name: installed_version(name) for name in ("ipykernel", "ipywidgets", "ipython")},
         },
         cpus=usable_cpus(),
-        memory_mb=_memory_mb(),
+        memory_mb=read_memory_mb(),
         gpu=gpu,
         output_dir=KAGGLE_OUTPUT if kind == "kaggle" and os.access(KAGGLE_OUTPUT, os.W_OK) else None,
         session_seconds=service.session_seconds(tpu=gpu == "TPU") if service else None,
@@ -103,7 +103,7 @@ def _kind() -> Kind:
         os.environ.get("KAGGLE_URL_BASE") and KAGGLE_OUTPUT.is_dir()
     ):
         return "kaggle"  # before Colab, from whose image Kaggle's is made
-    if os.environ.get("COLAB_RELEASE_TAG") or (in_kernel() and _is_importable("google.colab")):
+    if os.environ.get("COLAB_RELEASE_TAG") or (in_kernel() and is_importable("google.colab")):
         return "colab"
     if in_kernel():
         return "vscode" if _in_vscode() else "jupyter"
@@ -128,7 +128,8 @@ def _in_vscode() -> bool:
     return in_its_terminal or "__vsc_ipynb_file__" in getattr(ipython_shell(), "user_ns", {})
 
 
-def _is_importable(name: str) -> bool:
+def is_importable(name: str) -> bool:
+    """Return whether a module is installed; it is not imported."""
     try:
         return name in sys.modules or util.find_spec(name) is not None
     except (ImportError, ValueError):  # the parent package is missing or broken
@@ -153,7 +154,10 @@ def usable_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _memory_mb(root: Path = Path("/")) -> int:
+def read_memory_mb(root: Path = Path("/")) -> int:
+    """Return the memory in megabytes (2²⁰ bytes) that this process may use: the container's limit, else the
+    machine's; 0 for unknown. ``root``: of the file system.
+    """
     lines = _read_or_empty(root / "proc/meminfo").splitlines()
     whole = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemTotal:")]
     return min([*_memory_limits(root), *whole], default=0) >> 20
@@ -167,9 +171,13 @@ def _memory_limits(root: Path) -> Iterator[int]:
             yield int(text)
 
 
-def _gpu(root: Path = Path("/")) -> str:
-    """Reads the driver's files: nvidia-smi takes a second, and Colab has it on machines without a GPU too."""
-    if any(os.environ.get(name) for name in _TPU_VARIABLES) or (root / "dev/accel0").exists():
+def find_gpu(root: Path = Path("/")) -> str:
+    """Return "TPU", or the GPUs' name and number: "Tesla T4", "2 × Tesla T4", "NVIDIA" for an unknown name;
+    "" for neither. ``root``: of the file system.
+
+    Reads the driver's files: nvidia-smi takes a second, and Colab has it on machines without a GPU too.
+    """
+    if any(os.environ.get(name) for name in TPU_VARIABLES) or (root / "dev/accel0").exists():
         return "TPU"
     names = [
         line.partition(":")[2].strip()
@@ -186,13 +194,16 @@ def _gpu(root: Path = Path("/")) -> str:
 
 def _started_at(kind: Kind) -> float:
     """Start of the container where that is the session, else of this process."""
-    own = _process_start(os.getpid()) or _IMPORTED
+    own = process_start(os.getpid()) or _IMPORTED
     folder = CONTAINER_FOLDERS.get(kind)
-    return (folder is not None and folder.is_dir() and _process_start(1)) or own
+    return (folder is not None and folder.is_dir() and process_start(1)) or own
 
 
-def _process_start(pid: int) -> float | None:
-    """Epoch seconds, from the monotonic clock: the wall clock may have been set since the start."""
+def process_start(pid: int) -> float | None:
+    """Return when a process started, in epoch seconds; None if this is unknown.
+
+    Computed from the monotonic clock: the wall clock may have been set since the start.
+    """
     fields = _read_or_empty(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
     uptime = _read_or_empty(Path("/proc/uptime")).split()
     try:

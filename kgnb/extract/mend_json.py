@@ -72,7 +72,7 @@ def repaired(body: str) -> tuple[Any, int] | None:
 
     try:
         reads = min(MAX_READS, READS_A_CHARACTER * (len(source) + 1_000))
-        bounded = _BoundedStr(source, [reads])
+        bounded = BoundedText(source, [reads])
         decoded = json_repair.repair_json(bounded, return_objects=True, skip_json_loads=True)
     except (RecursionError, OverflowError, ValueError):  # ValueError: nested too deeply, in newer versions
         return None
@@ -127,7 +127,7 @@ def closed_after_whole_items(body: str) -> str:
     return body[start:end] + closing if end else ""
 
 
-class _BoundedStr(str):
+class BoundedText(str):
     """A string that bounds json_repair's work: raises OverflowError after ``reads_left[0]`` index or slice
     operations.
 
@@ -136,7 +136,7 @@ class _BoundedStr(str):
 
     reads_left: list[int]
 
-    def __new__(cls, text: str, reads_left: list[int]) -> _BoundedStr:
+    def __new__(cls, text: str, reads_left: list[int]) -> BoundedText:
         """``reads_left``: a list of one number, so that strings can share it."""
         new = super().__new__(cls, text)
         new.reads_left = reads_left
@@ -147,13 +147,13 @@ class _BoundedStr(str):
         if self.reads_left[0] < 0:
             raise OverflowError
         found = super().__getitem__(at)
-        return _BoundedStr(found, self.reads_left) if isinstance(at, slice) else found
+        return BoundedText(found, self.reads_left) if isinstance(at, slice) else found
 
     def __add__(self, other: str) -> str:
-        return _BoundedStr(super().__add__(other), self.reads_left)
+        return BoundedText(super().__add__(other), self.reads_left)
 
     def __radd__(self, other: str) -> str:
-        return _BoundedStr(other.__add__(self), self.reads_left)
+        return BoundedText(other.__add__(self), self.reads_left)
 
 
 _CLOSERS = {"{": "}", "[": "]"}

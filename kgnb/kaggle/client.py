@@ -169,7 +169,7 @@ class KaggleClient:
 
     async def username(self) -> str:
         """Return the account's name. Raises ServiceRefused without a login."""
-        name: str | None = await self._call("username")
+        name: str | None = await self.call("username")
         if not name:
             raise ServiceRefused("kaggle.no_login", service="kaggle")
         return name
@@ -179,7 +179,7 @@ class KaggleClient:
         only saves it. Return its name, version and page. Raises SessionsTaken.
         """
         printed: list[str] = []
-        pushed = await self._call("push", emit=printed.append, folder=str(folder), limit=seconds, run=run)
+        pushed = await self.call("push", emit=printed.append, folder=str(folder), limit=seconds, run=run)
         if reason := _reason(pushed["error"]):
             key = next((key for words, key in _PUSH_REFUSALS.items() if words in reason), "refused")
             kind = SessionsTaken if key == "sessions_taken" else ServiceRefused
@@ -192,26 +192,26 @@ class KaggleClient:
 
     async def status(self, kernel: str) -> KernelStatus:
         """Return the status of the latest run, or of the version that ``kernel`` names."""
-        return KernelStatus(**await self._call("status", kernel=kernel))
+        return KernelStatus(**await self.call("status", kernel=kernel))
 
     async def find_status(self, kernel: str) -> KernelStatus | None:
         """Return the status of the latest run; None when there is no such notebook."""
-        found = await self._call("status", missing_ok=True, kernel=kernel)
+        found = await self.call("status", missing_ok=True, kernel=kernel)
         return found and KernelStatus(**found)
 
     async def logs(self, kernel: str) -> str:
         """Return the log of the latest run as Kaggle keeps it."""
-        return str(await self._call("logs", kernel=kernel))
+        return str(await self.call("logs", kernel=kernel))
 
     async def follow_logs(self, kernel: str, tell: Tell) -> None:
         """Call ``tell`` with each piece of the log as the run prints it, until its end."""
-        await self._call("follow_logs", seconds=None, emit=tell, kernel=kernel)
+        await self.call("follow_logs", seconds=None, emit=tell, kernel=kernel)
 
     async def output(self, kernel: str, folder: Path, pattern: str | None = None) -> list[Path]:
         """Fetch the files (those whose name ``pattern`` matches) and the log of the latest run, overwriting
         existing files; return their paths. Raises InputError where the folder can't be written.
         """
-        fetched = await self._call(
+        fetched = await self.call(
             "output", seconds=TRANSFER_SECONDS, kernel=kernel, folder=str(folder), pattern=pattern
         )
         if reason := _reason(fetched["error"]):
@@ -220,7 +220,7 @@ class KaggleClient:
 
     async def quota(self) -> dict[str, Quota]:
         """Return "gpu" and "tpu" → weekly quota; without a key for what Kaggle leaves out."""
-        found = await self._call("quota")
+        found = await self.call("quota")
         refresh = found.pop("refresh")
         return {k: Quota(v["used"] / 3600, v["all"] / 3600, refresh) for k, v in found.items()}
 
@@ -228,25 +228,25 @@ class KaggleClient:
 
     async def dataset(self, dataset: str) -> Dataset | None:
         """Return the dataset's state; None if it doesn't exist, or this account can't see it."""
-        found = await self._call("dataset", missing_ok=True, dataset=dataset)
+        found = await self.call("dataset", missing_ok=True, dataset=dataset)
         return found and Dataset(**found)
 
     async def dataset_files(self, dataset: str) -> list[str]:
         """Return the names of a dataset's files, of many only the first page."""
-        return list(map(str, await self._call("dataset_files", dataset=dataset)))
+        return list(map(str, await self.call("dataset_files", dataset=dataset)))
 
     async def send_dataset(self, folder: Path, *, new: bool) -> None:
         """Make a private dataset of a folder with a dataset-metadata.json, or (not ``new``) make the folder
         the only version of its dataset."""
-        reason = await self._call("send_dataset", seconds=TRANSFER_SECONDS, folder=str(folder), new=new)
+        reason = await self.call("send_dataset", seconds=TRANSFER_SECONDS, folder=str(folder), new=new)
         if reason := _reason(reason):
             raise ServiceRefused("kaggle.refused", service="kaggle", reason=reason)
 
     async def delete_dataset(self, dataset: str) -> None:
         """Delete a dataset with all its versions."""
-        await self._call("delete_dataset", dataset=dataset)
+        await self.call("delete_dataset", dataset=dataset)
 
-    async def _call(
+    async def call(
         self,
         call: str,
         *,
@@ -255,6 +255,11 @@ class KaggleClient:
         missing_ok: bool = False,
         **arguments: Any,
     ) -> Any:
+        """Return the value of one call of Kaggle's package in its process.
+
+        None for a missing notebook or dataset with ``missing_ok``. Raises ServiceDown after ``seconds``
+        (None: no limit) or where Kaggle is down, ServiceRefused for a refusal.
+        """
         answer = await self._transport.answer(call, arguments, emit, seconds)
         if "value" in answer:
             return answer["value"]

@@ -200,14 +200,17 @@ def bundled(
         _cell(cell["cell_type"], f"cell-{number:02}", source_of(cell)) for number, cell in enumerate(kept)
     ]
     hidden = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}, "cellView": "form"}
-    source = _install_code(wheel, variables or {})
+    source = install_code(wheel, variables or {})
     made.insert(at, _cell("code", CELL, source) | {"metadata": hidden})
     spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
     about = {"kernelspec": spec, "language_info": {"name": "python"}}
     return {"cells": made, "metadata": about, "nbformat": 4, "nbformat_minor": 5}
 
 
-def _install_code(wheel: Wheel | None, variables: Mapping[str, str]) -> str:
+def install_code(wheel: Wheel | None, variables: Mapping[str, str]) -> str:
+    """Return the code of the cell that sets ``variables`` and installs ``wheel`` (None: this version from
+    PyPI).
+    """
     facts = {
         "version": __version__,
         "variables": json.dumps(dict(variables), ensure_ascii=False, indent=4),

@@ -51,15 +51,16 @@ def _describe(folder: Path, owner: str) -> None:
 
 async def _fetch(folder: Path, kgnb: str, tested: dict[str, str]) -> None:
     built = [f"{name}=={tested[name]}" if name in tested else name for name in SOURCE_ONLY]
-    await _pip("wheel", "--no-deps", "--wheel-dir", str(folder), *built)
+    await run_pip("wheel", "--no-deps", "--wheel-dir", str(folder), *built)
     platforms = [word for one in PLATFORMS for word in ("--platform", one)]
     pinned = [f"{name}=={version}" for name, version in tested.items()]
     for python in PYTHONS:
         target = ("--only-binary", ":all:", "--implementation", "cp", "--python-version", python, *platforms)
         links = ("--find-links", str(folder))
-        await _pip("download", "--dest", str(folder), *target, *links, kgnb, *pinned)
+        await run_pip("download", "--dest", str(folder), *target, *links, kgnb, *pinned)
 
 
-async def _pip(*words: str) -> None:
+async def run_pip(*words: str) -> None:
+    """Run pip with these words. Raises ServiceDown with its reason after a failure."""
     if reason := await pip(*words, seconds=DOWNLOAD_SECONDS):
         raise ServiceDown("kaggle.no_wheels", service="pip", reason=reason)

@@ -81,12 +81,12 @@ class LlmClient:
         self._tries = max(1, provider.options.tries or tries)
         self._connections = connections
         address = provider.base_url or preset_named(provider.name).base_url
-        self._url = checked_url(replace(provider, base_url=address))
+        self.url = checked_url(replace(provider, base_url=address))
         checked_keys(provider)
         checked_interface(provider)
-        proxy_of(self._url)
+        proxy_of(self.url)
         self._learnt: dict[str, LearntForm] = {}
-        self._diagnosis = Diagnosis(provider, self._url, self._list_models)
+        self.diagnosis = Diagnosis(provider, self.url, self.list_models)
         self._opening = asyncio.Lock()
         self._apis: list[ChatApi] = []  # one for each key
         self._in_turn: list[ChatApi] = []  # without those whose key was refused
@@ -136,11 +136,11 @@ class LlmClient:
 
     async def open(self) -> None:
         """Import the SDK now, so that the time of the first request is the endpoint's alone."""
-        await self._opened()
+        await self.opened()
 
     async def body(self, prompt: Prompt, model: str) -> dict[str, Any]:
         """Return the JSON body that would be sent for ``prompt``."""
-        return (await self._opened())[0].body(prompt, model, self._form_of(model).form)
+        return (await self.opened())[0].body(prompt, model, self.form_of(model).form)
 
     async def models(self) -> list[str]:
         """Return the names of the models that the endpoint lists; [] for an endpoint without a list. No model
@@ -148,9 +148,9 @@ class LlmClient:
 
         Raises ProviderDown for an endpoint that doesn't answer at all.
         """
-        found = await self._list_models()
+        found = await self.list_models()
         if isinstance(found, ErrorResponse) and not found.status:
-            raise error_for(found, self.provider, self._url, "")
+            raise error_for(found, self.provider, self.url, "")
         return found if isinstance(found, list) else []  # many endpoints have no list
 
     async def close(self) -> None:
@@ -158,8 +158,10 @@ class LlmClient:
         for api in self._apis:
             await api.client.close()
 
-    async def _opened(self) -> list[ChatApi]:
-        """The endpoint with each key, opened on first use: to import an SDK takes most of a second."""
+    async def opened(self) -> list[ChatApi]:
+        """Return the endpoint's interface with each key, opened on first use: to import an SDK takes most of
+        a second.
+        """
         async with self._opening:
             if not self._apis:
                 self._apis = await asyncio.to_thread(self._open)
@@ -168,7 +170,7 @@ class LlmClient:
 
     def _open(self) -> list[ChatApi]:
         made, keys = interface_of(self.provider), self.provider.all_keys or (self.provider.api_key,)
-        return [made(replace(self.provider, api_key=key), self._url, self._connections) for key in keys]
+        return [made(replace(self.provider, api_key=key), self.url, self._connections) for key in keys]
 
     def _next(self) -> ChatApi:
         """Return the endpoint with the next key, in turn."""
@@ -186,23 +188,26 @@ class LlmClient:
         self._in_turn = others or list(self._apis)
         return bool(others)
 
-    async def _list_models(self, below: str = "") -> list[str] | ErrorResponse:
-        """The models that the endpoint lists, ``below`` its base_url."""
-        await self._opened()  # the SDK's import is not the endpoint's time
+    async def list_models(self, below: str = "") -> list[str] | ErrorResponse:
+        """Return the names of the models that the endpoint lists at its address + ``below``, or its
+        refusal.
+        """
+        await self.opened()  # the SDK's import is not the endpoint's time
         try:
             async with asyncio.timeout(LIST_SECONDS):
                 return await self._next().models(below)
         except TimeoutError:
             return SILENCE
 
-    def _form_of(self, model: str) -> LearntForm:
+    def form_of(self, model: str) -> LearntForm:
+        """Return the form in which ``model`` is asked, the same object for the same model."""
         if model not in self._learnt:
             self._learnt[model] = LearntForm(RequestForm.first(self.provider, model))
         return self._learnt[model]
 
     async def _formed(self, prompt: Prompt, model: str, meter: _Meter) -> ChatReply:
         """Ask in the richest form that the model accepts; what it refuses is left out from then on."""
-        (api, *_), learnt = await self._opened(), self._form_of(model)
+        (api, *_), learnt = await self.opened(), self.form_of(model)
         await learnt.hold()
         try:
             tried = [learnt.form]
@@ -214,8 +219,8 @@ class LlmClient:
                     return got
                 other = learnt.after_refusal(tried, got, form.limit(prompt))
                 if other is None:
-                    error = error_for(got, self.provider, self._url, model)
-                    raise await self._diagnosis.explained(error, model, got)
+                    error = error_for(got, self.provider, self.url, model)
+                    raise await self.diagnosis.explained(error, model, got)
                 tried.append(other)
         finally:
             learnt.release()

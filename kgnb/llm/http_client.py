@@ -28,7 +28,7 @@ MAX_BODY = 4_000_000
 MAX_STREAM = 20_000_000
 """The same for a reply that comes in pieces, of which each token's takes some 300 bytes: 60,000 tokens."""
 
-_trusted = cache(httpx2.create_ssl_context)
+trusted_certificates = cache(httpx2.create_ssl_context)
 """The certificates that this machine trusts, beside openai 2 certifi's; or SSL_CERT_FILE's. Read once."""
 
 
@@ -65,7 +65,7 @@ def _http_client(base_url: str, connections: int) -> httpx2.AsyncClient:
     return made(
         proxy=proxy,
         trust_env=False,  # the proxy is decided here; no .netrc takes the key's place
-        verify=_trusted(),
+        verify=trusted_certificates(),
         follow_redirects=False,  # one would carry the key to another host
         timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
         limits=httpx2.Limits(

@@ -65,7 +65,7 @@ class Node:
         self.sources: dict[str, str] = {}
         """Where each variable's value was found (:mod:`kgnb.core.secrets`); others are defaults or given."""
         self._counters = Counters()
-        self._process_states: dict[int, dict[str, Any]] = {}
+        self.process_states: dict[int, dict[str, Any]] = {}
         self._run: NodeRun | None = None
         self._last_warning = 0
 
@@ -144,7 +144,7 @@ class Node:
             count, settings = shared_out(self.settings, self.host.cpus)
             if processes is not None:
                 count, settings = processes, self.settings
-            run = NodeRun(settings, report, self._counters, self._process_states, self.recent, count)
+            run = NodeRun(settings, report, self._counters, self.process_states, self.recent, count)
             run.wants_report = self.host.batch
             self._run, _current = run, self
             run.start(previous)
@@ -197,7 +197,7 @@ class Node:
         return " ".join(parts)
 
     def _local_status(self) -> dict[str, Any]:
-        return summed([self._counters.snapshot(), *list(self._process_states.values())])
+        return summed([self._counters.snapshot(), *list(self.process_states.values())])
 
     def call(
         self,

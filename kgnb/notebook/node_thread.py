@@ -84,7 +84,7 @@ class NodeRun:
         self._session_report = session_report
         self._session = session_report.session
         self._counters = counters
-        self._process_states = process_states
+        self.process_states = process_states
         self._recent = recent
         self._processes = processes
         self._loop = new_loop()
@@ -275,7 +275,7 @@ class NodeRun:
 
         settings, session = self._settings, self._session
         async with leaving_when(self._departure.wanted, session) as leaving:
-            processes = NodeProcesses(settings, session, self._processes, self._process_states)
+            processes = NodeProcesses(settings, session, self._processes, self.process_states)
             self._node_processes = processes
             working = asyncio.create_task(processes.run(leaving))
             try:

@@ -83,14 +83,14 @@ class ProviderThrottle:
         total_slots: int | None = None,
     ) -> None:
         self.pauses = ProviderPauses(queue, outages)
-        self._breaker = self.pauses.breaker
+        self.breaker = self.pauses.breaker
         self._outages = outages
         self.on_request_timed: Callable[[str, float], None] = lambda _provider, _seconds: None
         """Called with a provider's lower-case name and the seconds of each answered request."""
         self._mean_seconds: dict[str, float] = {}  # by lower-case name, a moving average
         self._spending = spending
         self._rates = rates
-        self._judge = FailureJudge()
+        self.judge = FailureJudge()
         self._slots_for = slots_for
         self._limiters: dict[str, SlotLimiter] = {}
         self._leaving = False
@@ -117,7 +117,7 @@ class ProviderThrottle:
         provider = client.provider
         passage = f"{task_id}/{chapter_id or prompt.hash}"
         spending = self._spending.reservation(provider, model, task_id)
-        call = _Call(client, prompt, model, spending, lost, self._judge.now(provider.lower_name), passage)
+        call = _Call(client, prompt, model, spending, lost, self.judge.now(provider.lower_name), passage)
         try:
             done = await self._ask(call)
         except errors.ProviderError as error:
@@ -125,7 +125,7 @@ class ProviderThrottle:
                 raise own from error
             await self._on_failure(provider, error)
             raise
-        self._judge.on_answer(provider.lower_name, prompt.hash, passage)
+        self.judge.on_answer(provider.lower_name, prompt.hash, passage)
         if done.usage.prompt_tokens + done.usage.completion_tokens == 0:
             # No usage reported: count one token per character, so that budgets still bind.
             estimate = Usage(0, call.chars, len(done.text))
@@ -151,7 +151,7 @@ class ProviderThrottle:
         await self._outages.retry_until_up("sql", written, lost=call.lost)
         self._spending.check(provider, call.model)
         self._check_allowed(provider, call.lost)
-        wait = self._breaker.seconds_limited(provider.name)
+        wait = self.breaker.seconds_limited(provider.name)
         if wait > LONGEST_WAIT:
             raise errors.RateReached("provider.rate", provider=provider.name, retry_after=wait)
         limited = self._rates.has_limit(provider)
@@ -206,17 +206,17 @@ class ProviderThrottle:
         """The request's own failure, as the provider answers others; None where it isn't."""
         key, answers = call.provider.lower_name, partial(self._answers, call)
         if isinstance(error, errors.ReplyError):
-            self._judge.on_answer(key, call.prompt.hash, call.passage)
+            self.judge.on_answer(key, call.prompt.hash, call.passage)
         if isinstance(error, errors.RateReached) or not _may_be_own(error):
             return None
         wait = None
         if isinstance(error, errors.RateLimited):
-            wait = await self._judge.wait_if_own(key, call.passage, error.retry_after, answers)
+            wait = await self.judge.wait_if_own(key, call.passage, error.retry_after, answers)
             is_own = wait is not None
         elif isinstance(error, errors.EndpointWrong):  # no outage: others that fail too prove nothing
             is_own = await answers()
         else:
-            is_own = await self._judge.is_own(key, call.prompt.hash, call.started, answers)
+            is_own = await self.judge.is_own(key, call.prompt.hash, call.started, answers)
         if not is_own:
             return None
         reason = error.facts.get("detail") or str(error)
@@ -226,7 +226,7 @@ class ProviderThrottle:
 
     async def _answers(self, failed: _Call) -> bool:
         """Whether the provider answers a short request, for which the task of the ``failed`` one pays."""
-        started = self._judge.now(failed.provider.lower_name)
+        started = self.judge.now(failed.provider.lower_name)
         spending = replace(failed.spending, usage=Usage())
         call = _Call(failed.client, TEST_PROMPT, failed.model, spending, lambda: False, started)
         try:
@@ -237,7 +237,7 @@ class ProviderThrottle:
         except (errors.ProviderError, TimeoutError):
             return False
         took = time.monotonic() - call.began
-        await self.pauses.share(self._breaker.record_success(call.provider.name, took))
+        await self.pauses.share(self.breaker.record_success(call.provider.name, took))
         return True
 
     def _record_usage(self, call: _Call, usage: Usage, unanswered: int = 0) -> None:
@@ -263,7 +263,7 @@ class ProviderThrottle:
         await self._share_answers()  # of before
         if isinstance(error, errors.RateLimited):
             await self.limiter(provider).on_rate_limit()
-            await self.pauses.share(self._breaker.limit_rate(name, max(SHORTEST_LIMIT, error.retry_after)))
+            await self.pauses.share(self.breaker.limit_rate(name, max(SHORTEST_LIMIT, error.retry_after)))
         elif isinstance(error, errors.BudgetReached):
             paused = await self.pauses.pause(name, error, seconds=error.pause_seconds)
         elif isinstance(error, errors.AuthRejected | errors.EndpointWrong):
@@ -274,13 +274,13 @@ class ProviderThrottle:
             paused = await self.pauses.pause(name, error)
         elif isinstance(error, errors.ProviderDown):
             facts = (name, reason, error.key, fingerprint(provider))
-            paused = await self.pauses.share(self._breaker.record_failure(*facts))
+            paused = await self.pauses.share(self.breaker.record_failure(*facts))
             if paused:
                 self.pauses.paused |= {name}
         elif isinstance(error, errors.RequestRejected):
-            await self.pauses.share(self._breaker.record_refusal(name, reason, error.key, certain=False))
+            await self.pauses.share(self.breaker.record_refusal(name, reason, error.key, certain=False))
         elif isinstance(error, errors.ReplyError):  # the provider answers: resets consecutive failures
-            await self.pauses.share(self._breaker.record_success(name))
+            await self.pauses.share(self.breaker.record_success(name))
         text = "node.provider_paused" if paused else "node.provider_failed"
         # A pause that a person or another node set tells nothing of this failure.
         fails = not isinstance(error, errors.ReplyError | errors.RateLimited)
@@ -333,7 +333,7 @@ class ProviderThrottle:
         a wait.
         """
         full = self._rate_full_until.get(provider.lower_name, 0.0) - time.monotonic()
-        return max(0.0, full, self._breaker.seconds_limited(provider.name))
+        return max(0.0, full, self.breaker.seconds_limited(provider.name))
 
     def rate_places(self, provider: Provider) -> int | None:
         """Return how many chapters to claim at once where the user's rate limit was full in the last
@@ -345,7 +345,7 @@ class ProviderThrottle:
 
     async def _share_answers(self) -> None:
         while self._answered:
-            await self.pauses.share(self._breaker.record_success(*self._answered.popitem()))
+            await self.pauses.share(self.breaker.record_success(*self._answered.popitem()))
 
     async def flush(self) -> None:
         """Share who answered, and write what was spent, since the last time. Raises ServiceDown."""

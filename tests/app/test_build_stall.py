@@ -55,8 +55,8 @@ async def not_paused(_name: str) -> ProviderState:
 
 def watching(app: App) -> Awaitable[None]:
     planned: Any = SimpleNamespace(task=TASK, provider=Provider("p"), measured_step=lambda *_, **__: None)
-    watch = build._TaskWatch(cast("Any", app))
-    return asyncio.wait_for(build._watch_task(cast("Any", app), planned, watch, lambda _: None), 20 * SLOWEST)
+    watch = build.TaskWatch(cast("Any", app))
+    return asyncio.wait_for(build.watch_task(cast("Any", app), planned, watch, lambda _: None), 20 * SLOWEST)
 
 
 async def test_chapters_claimed_and_handed_back_are_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +166,7 @@ async def test_a_task_that_cannot_be_withdrawn_does_not_hide_why_the_build_ended
     monkeypatch.setattr(build, "cancel_task", refused)
     app = App()
     app.progress = no_chapter_done  # type: ignore[method-assign]
-    await build._withdraw_unstarted(cast("Any", app), TASK)
+    await build.withdraw_unstarted(cast("Any", app), TASK)
 
 
 async def no_chapter_done(_task: int) -> Progress:

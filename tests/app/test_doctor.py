@@ -109,7 +109,7 @@ async def test_a_provider_is_asked_while_the_graph_is_awaited(
         return doctor.Check(one.name, True, "")
 
     monkeypatch.setattr(doctor, "check_service", slow_graph)
-    monkeypatch.setattr(doctor, "_provider", provider)
+    monkeypatch.setattr(doctor, "check_provider", provider)
     address = {"openai_base_url": "http://127.0.0.1:9/v1", "openai_model": "m"}
     address |= {"neo4j_uri": "bolt://127.0.0.1:9"}
     settings = Settings.load(data=tmp_path / "data", openai_api_key=SecretStr("k"), **address)
@@ -147,7 +147,7 @@ async def test_a_task_that_nobody_works_on_is_named(monkeypatch: pytest.MonkeyPa
         return {"queues": [], "tasks": [*tasks, task(4, "running", "", "")]}
 
     monkeypatch.setattr(doctor, "StatusReport", lambda _: SimpleNamespace(read=read))
-    _, *found = await doctor._queues(cast("App", None))
+    _, *found = await doctor.check_queues(cast("App", None))
     assert [(one.mark, one.mend) for one in found] == [("!", "No node."), ("!", "Key.")]
 
 

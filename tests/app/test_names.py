@@ -24,13 +24,13 @@ from kgnb.extract.model import NameEntry
 from kgnb.graph.model import Graph, RecordRow
 from kgnb.graph.project.projection import novel_builder
 from kgnb.graph.resolve.decisions import Decision, combine_decisions
-from kgnb.notebook.panel import panel as panel_module
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.transfer import read_novel
 from tests.support.built_graphs import NOVEL, chapter, characters, edge, node, people, row, tie
 from tests.support.commands import STORY
 from tests.support.ledgers import learn_names, make_book, numbered
-from tests.support.patience import SLOWEST, happens_within
+from tests.support.panels import close_panel
+from tests.support.patience import happens_within
 
 LIU = NameEntry("刘备", ("玄德", "皇叔"), mentions=90)
 CAO = NameEntry("曹操", ("孟德",), mentions=50)
@@ -270,31 +270,31 @@ def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
             panel.refresh()
             return condition()
 
-        assert happens_within(60, refreshed), tab._controller.message
+        assert happens_within(60, refreshed), tab.controller.message
 
     try:
-        tab._controller.read_status()
+        tab.controller.read_status()
         shown(lambda: tab.book.value)
         assert tab.names.box.layout.display == "none"
         tab.draw.click()
         shown(lambda: tab.names.person.options)
         hero, other = tab.names.person.options[:2]
         tab.names.merge.click()
-        assert "还没写名字" in tab._controller.message.text
+        assert "还没写名字" in tab.controller.message.text
         tab.names.person.value, tab.names.other.value = hero, other
-        drawn, tab._drawn = tab._drawn, None  # as if another book had been chosen since
+        drawn, tab.drawn = tab.drawn, None  # as if another book had been chosen since
         tab.names.merge.click()
-        assert "先点「显示」" in tab._controller.message.text
-        tab._drawn = drawn
+        assert "先点「显示」" in tab.controller.message.text
+        tab.drawn = drawn
         tab.names.merge.click()
         shown(lambda: (other, other) in tab.names.alias.options and tab.names.decision.value)
-        assert "合并为一人" in tab._controller.message.text
-        before = {spot.person.node.ref: (spot.x, spot.y) for spot in tab._drawn.scene.spots}
+        assert "合并为一人" in tab.controller.message.text
+        before = {spot.person.node.ref: (spot.x, spot.y) for spot in tab.drawn.scene.spots}
         tab.names.other.value = tab.names.person.options[1]
         tab.names.merge.click()
         shown(lambda: len(tab.names.decision.options) == 2)
         assert tab.names.decision.value == max(number for _, number in tab.names.decision.options)
-        after = {spot.person.node.ref: (spot.x, spot.y) for spot in tab._drawn.scene.spots}
+        after = {spot.person.node.ref: (spot.x, spot.y) for spot in tab.drawn.scene.spots}
         assert sum(before.get(ref) == point for ref, point in after.items()) > len(after) / 2
         tab.names.undo.click()  # the newest
         shown(lambda: len(tab.names.decision.options) == 1)
@@ -303,12 +303,10 @@ def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
         assert other in tab.names.person.options
         tab.names.other.value = "<b>没有这人</b>"
         tab.names.merge.click()
-        shown(lambda: tab._controller.message and tab._controller.message.tone == "bad")
-        assert "没有这人" in tab._controller.message.text
+        shown(lambda: tab.controller.message and tab.controller.message.tone == "bad")
+        assert "没有这人" in tab.controller.message.text
     finally:
-        panel.close()
-        panel._thread.join(5 * SLOWEST)
-        panel_module._panel = None
+        close_panel()
 
 
 def test_the_commands(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kgnb.app.context import open_app
-from kgnb.app.doctor import _presets
+from kgnb.app.doctor import check_presets
 from kgnb.app.estimate import THOUGHTS, BookSize, quick_estimate
 from kgnb.app.prices import Quote, quote
 from kgnb.core.model import Provider, Usage
@@ -55,6 +55,6 @@ async def test_a_book_is_reckoned_with_the_thoughts_of_a_model_that_always_has_s
 
 
 def test_doctor_says_when_the_presets_are_old() -> None:
-    assert not _presets(presets_date() + timedelta(days=STALE_DAYS)).mend
-    assert str(presets_date()) in _presets(presets_date() + timedelta(days=STALE_DAYS + 1)).mend
-    assert _presets(date(2020, 1, 1)).ok
+    assert not check_presets(presets_date() + timedelta(days=STALE_DAYS)).mend
+    assert str(presets_date()) in check_presets(presets_date() + timedelta(days=STALE_DAYS + 1)).mend
+    assert check_presets(date(2020, 1, 1)).ok

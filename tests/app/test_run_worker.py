@@ -77,7 +77,7 @@ async def present(redis_url: str, name: str) -> AsyncIterator[Presence]:
 async def shown(presence: Presence) -> str:
     now = datetime.now().astimezone()
     await presence.heartbeat(workers=[], started_at=now, slots=2)
-    return presence._queue.node
+    return presence.queue.node
 
 
 class TestNames:
@@ -88,7 +88,7 @@ class TestNames:
     async def test_a_node_that_stood_still_for_too_long_takes_another(self, redis_url: str) -> None:
         async with present(redis_url, "n") as frozen:
             assert await shown(frozen) == "n"
-            await frozen._queue.connection.client.delete("kgnb:node:n")  # its time ran out
+            await frozen.queue.connection.client.delete("kgnb:node:n")  # its time ran out
             async with present(redis_url, "n") as other:
                 assert await shown(other) == "n"
                 await shown(frozen)
@@ -106,7 +106,7 @@ async def test_a_paid_reply_does_not_wait_for_a_redis_that_hangs(
 
     with llm() as server:
         async with asking(redis_url, server.server.base_url) as node:
-            monkeypatch.setattr(node.throttle._breaker, "record_success", hangs)
+            monkeypatch.setattr(node.throttle.breaker, "record_success", hangs)
             async with asyncio.timeout(60 * SLOWEST):
                 assert (await node.ask()).usage.requests == 1
             answers.set()  # leaving waits for it

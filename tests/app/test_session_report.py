@@ -110,7 +110,7 @@ def test_on_colab_it_goes_on_from_the_copy_wherever_that_is(tmp_path: Path) -> N
     ):
         one = farewell(tmp_path, copy_to=copy)
         one.host = dataclasses.replace(one.host, kind="colab")
-        assert given in one._facts("stopped", "", tmp_path)["go_on"]["cell"]
+        assert given in one.facts("stopped", "", tmp_path)["go_on"]["cell"]
 
 
 def test_a_shared_queue_is_gone_on_with_by_any_node(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_no_secret_gets_in_however_it_got_into_an_error(
     told = '{"deepseek": {"extra_headers": {"X-Key": "canary-header-51"}, "api_keys": ["canary-further-77"]}}'
     redis = "redis://u:canary-in-url-42@queue.example/0"
     one = farewell(tmp_path, redis_host=redis, provider_options=told, **CANARIES)
-    one._secrets = {"canary-provider-68"}
+    one.secrets = {"canary-provider-68"}
     everything = [*CANARIES.values(), "canary-environment-33", "canary-in-url-42", "canary-provider-68"]
     everything += ["canary-header-51", "canary-further-77"]
     said = f"401: {' '.join(everything)} canary%20sql%2F9%2B%265c2e"

@@ -53,7 +53,7 @@ def on_terminal(*args: str, columns: int = 80, **env: str) -> str:
 def every_parser(parser: Parser) -> Iterator[Parser]:
     """The parser and those of its commands."""
     yield parser
-    for one in parser._commands.choices.values() if parser._commands else ():
+    for one in parser.commands.choices.values() if parser.commands else ():
         yield from every_parser(one)
 
 
@@ -78,7 +78,7 @@ class TestHelp:
         for parser in parsers:
             values = [a for a in parser._actions if a.nargs != 0 and a.choices is None]
             names = [str(a.metavar) for a in values]
-            helps = [a.help or "" for a in parser._actions if a is not parser._commands]
+            helps = [a.help or "" for a in parser._actions if a is not parser.commands]
             if lang == "en":
                 assert not CHINESE.search(" ".join([*names, *helps]))
                 continue
@@ -92,7 +92,7 @@ class TestHelp:
         assert (ran.code, ran.err) == (0, "")
         assert "\x1b" not in ran.out  # a pipe gets plain text
         listed = re.findall(r"^  ([a-z]+) ", ran.out, re.M)
-        assert {*listed} == set(make_parser()._commands.choices)  # type: ignore[union-attr]
+        assert {*listed} == set(make_parser().commands.choices)  # type: ignore[union-attr]
         assert [title for title in titles if f"\n{title}\n" not in ran.out] == []
 
     @pytest.mark.parametrize("args", [(), ("task",), ("dead",), ("providers",), ("kaggle",)])

@@ -203,7 +203,7 @@ async def test_added_changed_and_switched_off_rows_are_followed(
 
 async def is_closed(client: LlmClient) -> bool:
     """Whether the connections of a client that has asked for something are closed."""
-    return all(api.client.is_closed() for api in await client._opened())
+    return all(api.client.is_closed() for api in await client.opened())
 
 
 async def test_a_replaced_client_is_closed_once_its_requests_are_done(
@@ -429,9 +429,9 @@ LIST_SECONDS = 8.0
 
 
 class SlowModel(FakeServer):
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(LIST_SECONDS + 0.5 if request.method == "POST" else 0)
-        return await super()._handle(request)
+        return await super().handle(request)
 
 
 async def test_a_silent_endpoint_is_told_from_a_slow_model(
@@ -470,11 +470,11 @@ async def test_a_terminal_is_asked_for_a_key_that_is_needed_or_shall_be_saved(
     monkeypatch.setattr("getpass.getpass", lambda text: asked.append(text) or "")
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     args = make_parser().parse_args(["providers", "add", "own", *words.split()])
-    await cli_providers._read_key(args, Settings.load(data=tmp_path / "data"))
+    await cli_providers.read_key(args, Settings.load(data=tmp_path / "data"))
     assert bool(asked) == asks
     args.url = "ftp://host/v1"
     with pytest.raises(SettingsError, match="ftp"):
-        await cli_providers._read_key(args, Settings.load(data=tmp_path / "data"))
+        await cli_providers.read_key(args, Settings.load(data=tmp_path / "data"))
     assert bool(asked) == asks  # no key is typed for nothing
 
 

@@ -204,7 +204,7 @@ class TestPlace:
         monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
         own = detect_host().started_at
         monkeypatch.setitem(host.CONTAINER_FOLDERS, "kaggle", tmp_path)
-        assert detect_host().started_at == pytest.approx(host._process_start(1), abs=1)
+        assert detect_host().started_at == pytest.approx(host.process_start(1), abs=1)
         assert detect_host().started_at <= own + 0.1
 
     def test_the_setting_wins(self) -> None:
@@ -215,24 +215,24 @@ class TestPlace:
     def test_memory_of_a_container(self, tmp_path: Path) -> None:
         (tmp_path / "proc").mkdir()
         (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
-        assert host._memory_mb(tmp_path) == 0
+        assert host.read_memory_mb(tmp_path) == 0
         (tmp_path / "proc/meminfo").write_text("MemTotal:       4194304 kB\nMemFree: 1 kB\n")
         (tmp_path / "sys/fs/cgroup/memory.max").write_text("max\n")
-        assert host._memory_mb(tmp_path) == 4096
+        assert host.read_memory_mb(tmp_path) == 4096
         (tmp_path / "sys/fs/cgroup/memory.max").write_text(f"{1 << 30}\n")
-        assert host._memory_mb(tmp_path) == 1024
+        assert host.read_memory_mb(tmp_path) == 1024
 
     def test_gpus(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in host._TPU_VARIABLES:
+        for name in host.TPU_VARIABLES:
             monkeypatch.delenv(name, raising=False)
-        assert host._gpu(tmp_path) == ""
+        assert host.find_gpu(tmp_path) == ""
         for slot in ("0000:00:04.0", "0000:00:05.0"):
             folder = tmp_path / "proc/driver/nvidia/gpus" / slot
             folder.mkdir(parents=True)
             (folder / "information").write_text("Model: \t\t Tesla T4\nIRQ:   33\n")
-        assert host._gpu(tmp_path) == "2 × Tesla T4"
+        assert host.find_gpu(tmp_path) == "2 × Tesla T4"
         monkeypatch.setenv("TPU_NAME", "local")
-        assert host._gpu(tmp_path) == "TPU"
+        assert host.find_gpu(tmp_path) == "TPU"
 
 
 class TestKaggleSecrets:

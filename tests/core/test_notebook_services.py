@@ -26,8 +26,8 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in (*one.variables, "KAGGLE_URL_BASE"):
             monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(host, "in_kernel", lambda: True)
-    monkeypatch.setattr(host, "_is_importable", lambda _: False)
-    monkeypatch.setattr(host, "_gpu", lambda: "")
+    monkeypatch.setattr(host, "is_importable", lambda _: False)
+    monkeypatch.setattr(host, "find_gpu", lambda: "")
 
 
 @pytest.mark.parametrize("one", TOLD, ids=lambda one: one.name)
@@ -41,7 +41,7 @@ def test_each_is_told_by_its_variables(one: NotebookService, monkeypatch: pytest
 
 
 def test_a_tpu_shortens_it_where_the_table_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "_gpu", lambda: "TPU")
+    monkeypatch.setattr(host, "find_gpu", lambda: "TPU")
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Batch")
     assert detect_host().session_seconds == 9 * 3600
 

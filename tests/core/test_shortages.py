@@ -71,7 +71,7 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch, free: int = 0) -> None:
 def test_an_engine_that_cannot_start_for_want_of_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connect, "_program", lambda: "/bin/false")
+    monkeypatch.setattr(connect, "queue_program", lambda: "/bin/false")
     with pytest.raises(EngineError) as caught:
         connect.open_queue(tmp_path)
     assert caught.value.key == "engine.start_failed"
@@ -99,10 +99,10 @@ async def test_doctor_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     settings = Settings(KGNB_DATA=tmp_path / "not made yet", KGNB_CPU_WORKERS=2, _env_file=None)
     monkeypatch.setattr(doctor, "has_shared_memory", lambda: False)
     fill_disk(monkeypatch)
-    found = {one.name: one for one in doctor._limits(settings)}
+    found = {one.name: one for one in doctor.check_limits(settings)}
     assert str(tmp_path) in found["limits"].detail
     assert [one.mark for one in found.values()] == ["✗", "!"]
-    machine = {one.name: one for one in doctor._machine(detect_host(), settings)}
+    machine = {one.name: one for one in doctor.check_machine(detect_host(), settings)}
     assert machine["disk"].mark == "!"  # nothing free is little
 
 

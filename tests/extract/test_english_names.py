@@ -34,7 +34,7 @@ def test_words_are_counted_in_parts_as_in_the_whole(monkeypatch: pytest.MonkeyPa
     for size in (1, 2, 5, 100):
         monkeypatch.setattr(candidates, "PART", size)
         for text in ("", " ", "One", " The  cat\nand The dog "):
-            assert candidates._token_counts(text) == Counter(text.split(" "))
+            assert candidates.token_counts(text) == Counter(text.split(" "))
 
 
 def test_a_first_name_is_whose_full_name_is_far_more_frequent() -> None:
@@ -509,9 +509,9 @@ def test_a_plural_and_a_repeated_exclamation_are_nobody(word: str) -> None:
 def test_a_name_that_is_hardly_likely_needs_more_occurrences() -> None:
     """A mean of few log odds above zero may be chance."""
     found = {n: Candidate("Stour", [0] * n, score=0.2) for n in (2, 3, 9)}
-    assert [n for n, c in found.items() if names._is_sure(c)] == [9]
+    assert [n for n, c in found.items() if names.is_sure(c)] == [9]
     titled = Candidate("Mr. Stour", [0], score=0.2)
-    assert names._is_sure(titled)
+    assert names.is_sure(titled)
 
 
 def test_of_names_as_frequent_the_surer_comes_first() -> None:
@@ -1003,7 +1003,7 @@ def test_the_castle_of_somebody_is_a_place() -> None:
 def test_what_stands_behind_of_only_is_a_thing() -> None:
     def penalty(**before: int) -> float:
         ridge = Candidate("Ridge", list(range(9)), Counter(before))
-        return names._thing_penalty(ridge, titled=False, noun=False)
+        return names.thing_penalty(ridge, titled=False, noun=False)
 
     assert penalty(of=9) == 3.0 + penalty(of=7, met=2)
 

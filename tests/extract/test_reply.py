@@ -632,15 +632,15 @@ def test_reads_of_hostile_quotes_do_not_grow_with_the_reply(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left: list[int] = []
-    bounded = mend_json._BoundedStr
+    bounded = mend_json.BoundedText
 
-    def spied(text: str, reads_left: list[int]) -> mend_json._BoundedStr:
-        monkeypatch.setattr(mend_json, "_BoundedStr", bounded)
+    def spied(text: str, reads_left: list[int]) -> mend_json.BoundedText:
+        monkeypatch.setattr(mend_json, "BoundedText", bounded)
         nonlocal left
         left = reads_left
         return bounded(text, reads_left)
 
-    monkeypatch.setattr(mend_json, "_BoundedStr", spied)
+    monkeypatch.setattr(mend_json, "BoundedText", spied)
     monkeypatch.setattr(mend_json, "MAX_READS", 100_000)
     unit = '": "": "-”'
     with pytest.raises(ReplyUnparsable):

@@ -34,7 +34,7 @@ async def test_an_answer_that_drips_ends_in_time(stub: KaggleStub) -> None:
         await kaggle.username()
         stub.pieces = pieces
         with pytest.raises(ServiceDown) as caught:
-            await kaggle._call("status", seconds=1.0, kernel=KERNEL)
+            await kaggle.call("status", seconds=1.0, kernel=KERNEL)
         assert caught.value.key == "kaggle.slow"
 
 

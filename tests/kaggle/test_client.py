@@ -291,7 +291,7 @@ class TestProcess:
             await kaggle.username()
             stub.delay = 30.0
             with pytest.raises(ServiceDown, match="0"):
-                await kaggle._call("status", seconds=0.2, kernel=KERNEL)
+                await kaggle.call("status", seconds=0.2, kernel=KERNEL)
             stub.delay = 0.0
             assert await kaggle.username() == "reader"  # in a new process
 

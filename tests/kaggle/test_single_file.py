@@ -61,7 +61,7 @@ def cell(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(
         notebook_bundle, "requirements", lambda _: {"redis": ("0.1", "1.0"), "no-such-package": ("0", "2.0")}
     )
-    code = notebook_bundle._install_code(WHEEL, {})
+    code = notebook_bundle.install_code(WHEEL, {})
     assert WHEEL.text in code
     return code.partition("\nimport kgnb\n")[0]
 
@@ -89,7 +89,7 @@ def test_only_what_is_too_old_is_changed_and_within_its_major_version(
     monkeypatch.setattr(notebook_bundle, "__version__", "9.9")
     needs = {"redis": (lowest, "999.9"), "PyMySQL": ("0.1", "1.0")}
     monkeypatch.setattr(notebook_bundle, "requirements", lambda _: needs)
-    code = notebook_bundle._install_code(WHEEL, {}).partition("\nimport kgnb\n")[0]
+    code = notebook_bundle.install_code(WHEEL, {}).partition("\nimport kgnb\n")[0]
     exec(compile(code, "cell", "exec"), {})
     ((words, pinned),) = pip.calls
     assert "redis" + limit.format(here=version("redis")) in pinned

@@ -24,7 +24,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     async def own() -> Wheel:
         return Wheel("kgnb-9.9-py3-none-any.whl", {"kgnb-9.9.dist-info/METADATA": b"Name: kgnb"})
 
-    monkeypatch.setattr(wheel_folder, "_pip", pip)
+    monkeypatch.setattr(wheel_folder, "run_pip", pip)
     monkeypatch.setattr(wheel_folder, "own_wheel", own)
     monkeypatch.setattr(
         wheel_folder, "requirements", lambda _: {"jieba": ("0.42", "0.42.1"), "redis": ("5", "")}
@@ -57,4 +57,4 @@ async def test_a_folder_that_cannot_be_written(asked: list[tuple[str, ...]], tmp
 
 async def test_what_pip_says_is_told() -> None:
     with pytest.raises(ServiceDown, match="no-such-option"):
-        await wheel_folder._pip("download", "--no-such-option")
+        await wheel_folder.run_pip("download", "--no-such-option")

@@ -170,14 +170,14 @@ async def test_how_long_the_oldest_request_has_been_in_flight() -> None:
     answers = asyncio.Event()
 
     class Waiting(FakeServer):
-        async def _handle(self, request: web.Request) -> web.StreamResponse:
+        async def handle(self, request: web.Request) -> web.StreamResponse:
             await answers.wait()
-            return await super()._handle(request)
+            return await super().handle(request)
 
     async with Waiting() as llm:
         c = client(llm.base_url)
         await c.body(ask_for(), "dryrun")  # the SDK is imported
-        c._form_of("dryrun").release()  # none is held back for the first
+        c.form_of("dryrun").release()  # none is held back for the first
         asks = [asyncio.create_task(c.ask(ask_for("第1句。"), "dryrun"))]
         assert c.ages == []
         async with asyncio.timeout(30 * SLOWEST):
@@ -198,18 +198,18 @@ async def test_sixty_in_flight_share_a_pool_of_their_size() -> None:
     class Full(FakeServer):
         """Answers from when sixty are there."""
 
-        async def _handle(self, request: web.Request) -> web.StreamResponse:
+        async def handle(self, request: web.Request) -> web.StreamResponse:
             there.append(there[-1] + 1 if there else 1)
             if there[-1] == 60:
                 full.set()
             await full.wait()
             await asyncio.sleep(0.05)  # more would come
             there.append(there[-1] - 1)
-            return await super()._handle(request)
+            return await super().handle(request)
 
     async with Full() as llm:
         c = CountingClient(Provider("o", llm.base_url), timeout=10 * SLOWEST, tries=1, connections=60)
-        c._form_of("dryrun").release()  # none is held back for the first
+        c.form_of("dryrun").release()  # none is held back for the first
         await asyncio.gather(*(c.ask(ask_for(f"第{i}句。"), "dryrun") for i in range(120)))
         assert max(there) == 60
         assert llm.stats.connections == 60
@@ -500,7 +500,7 @@ async def test_the_key_is_in_no_error_log_or_repr(name: str, caplog: pytest.LogC
                 await c.ask(ask_for(), "m")
             except ProviderError as e:
                 seen += [str(e), repr(e), str(e.facts), str(vars(e)), "".join(traceback.format_exception(e))]
-            seen += [repr(api) + str(vars(api)) for api in await c._opened()]
+            seen += [repr(api) + str(vars(api)) for api in await c.opened()]
             assert any(CANARY in str(h) for _, h, _ in llm.seen)
     everything = "\n".join([*seen, caplog.text, *(str(r.args) for r in caplog.records)])
     assert CANARY not in everything
@@ -783,10 +783,10 @@ async def test_https_is_checked_against_the_certificates_that_are_trusted(
         assert "certificate" in told  # OpenSSL's reason
         assert "SSL_CERT_FILE" in told
         monkeypatch.setenv("SSL_CERT_FILE", str(ca.ca))
-        http_client._trusted.cache_clear()
+        http_client.trusted_certificates.cache_clear()
         c = client(url)
         assert (await c.ask(ask_for(), "m")).usage.requests == 1
-        http_client._trusted.cache_clear()
+        http_client.trusted_certificates.cache_clear()
         server.close()
 
 

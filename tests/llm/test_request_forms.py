@@ -513,7 +513,7 @@ async def test_requests_that_fail_together_with_one_key_tell_it_once(
         c = with_keys(llm.base_url, "sk-wrong-key", "good")
         await c.ask(ask_for(), "dryrun")  # keys in turn: the form is learnt with the good one
         caplog.clear()
-        c._in_turn = list(await c._opened())
+        c._in_turn = list(await c.opened())
         await asyncio.gather(*(c.ask(ask_for(f"第{i}句。"), "dryrun") for i in range(6)))
     assert llm.stats.outcomes["401"] > 1
     assert len([r for r in caplog.records if r.name == "kgnb.llm.client"]) == 1

@@ -210,14 +210,14 @@ class TestProcesses:
     def test_one_that_is_killed_is_started_anew(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("kgnb.notebook.processes.RESTART_SECONDS", 0.2)
         one = node(data).start(processes=1)
-        until(lambda: len(one._process_states) == 1, 60)
-        (first,) = one._process_states
+        until(lambda: len(one.process_states) == 1, 60)
+        (first,) = one.process_states
         task = one.submit(story_path(), "rules")
         os.kill(first, signal.SIGKILL)
         status = one.run_until(time.time() + 60 * SLOWEST)
         assert status["local"]["closed"] == {"completed": 1}
         assert [t["task_id"] for t in status["cluster"]["tasks"] if t["status"] == "completed"] == [task]
-        assert len(one._process_states) == 2
+        assert len(one.process_states) == 2
         assert any(f"{first}" in line.text for line in one.recent.lines(logging.WARNING))
 
 

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -26,13 +25,13 @@ from kgnb.core.messages import say, use_language
 from kgnb.core.settings import Settings
 from kgnb.notebook import node as notebook_node
 from kgnb.notebook.panel import alert, html
-from kgnb.notebook.panel import panel as panel_module
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.secret_inputs import AddressBox, SecretBox, without_login
 from kgnb.notebook.panel.submit_box import SubmitBox, uploaded
 from kgnb.worker import chapter_worker
 from tests.support.commands import _OURS, KEY, STORY, environment, llm, novel
 from tests.support.kernels import pythons
+from tests.support.panels import close_panel, refreshers, shown_panel
 from tests.support.paths import ROOT
 from tests.support.patience import SLOWEST, happens_within
 from tests.support.run_notebooks import NOTEBOOKS, executed, of_code, outputs
@@ -51,10 +50,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     yield
-    if panel_module._panel is not None:
-        panel_module._panel.close()
-        panel_module._panel._thread.join(5 * SLOWEST)
-        panel_module._panel = None
+    close_panel()
     if notebook_node.current() is not None:
         notebook_node.current().stop(now=True)
 
@@ -69,12 +65,7 @@ def until(condition: Callable[[], object]) -> None:
 
 def said() -> str:
     """What the panel says below its head, as text."""
-    assert panel_module._panel is not None
-    return re.sub("<[^>]*>", " ", panel_module._panel.messages.value)
-
-
-def refreshers() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name == "kgnb-panel"]
+    return re.sub("<[^>]*>", " ", shown_panel().messages.value)
 
 
 def values(widget: Any) -> Iterator[tuple[Any, str]]:
@@ -337,7 +328,7 @@ class TestConnect:
         redis.address.box.value, bolt.address.box.value = "redis://evil:1", "bolt://evil"
         assert CANARY not in str(redis.changes())
         assert bolt.changes()["neo4j_password"].get_secret_value() == ""
-        assert all(CANARY not in text for _, text in values(panel_module._panel.root))
+        assert all(CANARY not in text for _, text in values(shown_panel().root))
 
     def test_a_typed_password_goes_into_a_url(self, tmp_path: Path) -> None:
         panel = kgnb.panel(node := made(tmp_path))
@@ -362,7 +353,7 @@ class TestConnect:
         connect = kgnb.panel(node).tabs["connect"]
         connect.services[0].address.box.value = address
         connect.apply.click()
-        panel_module._panel.refresh()
+        shown_panel().refresh()
         assert "地址读不懂" in said()
         assert CANARY not in said()
         assert node.settings.embedded_redis
@@ -501,9 +492,9 @@ class TestRun:
         assert "雨夜来客" in row.chapters.table.value
         panel.open_tab("graph")  # and nothing is pressed: it is the book that was finished last
         until(lambda: "画好了" in said())
-        until(lambda: "srcdoc" in graph._picture.value)
+        until(lambda: "srcdoc" in graph.picture.value)
         graph.view.value = "still"
-        until(lambda: "image/svg+xml" in graph._picture.value)
+        until(lambda: "image/svg+xml" in graph.picture.value)
         graph.ask.question.value = "陆青禾是谁"
         graph.ask.ask.click()
         until(lambda: "kgnb-answer" in graph.ask.answer.value)
@@ -512,8 +503,8 @@ class TestRun:
         assert not page.exists()  # to look at it writes nothing
         graph.save.click()
         until(lambda: page.exists() and page.stat().st_size > 100_000)
-        assert page.name in graph._link.outputs[0]["data"]["text/html"]
-        assert "陆青禾" in graph._drawn.page
+        assert page.name in graph.link.outputs[0]["data"]["text/html"]
+        assert "陆青禾" in graph.drawn.page
         live = panel.tabs["live"]
         assert ">6</b>" in live.cards.value
         assert ">me</td>" in live.nodes.value

@@ -385,10 +385,10 @@ class Waiting(FakeServer):
         super().__init__(**given)
         self.arrived, self.answers = asyncio.Semaphore(0), asyncio.Event()
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         self.arrived.release()
         await self.answers.wait()
-        return await super()._handle(request)
+        return await super().handle(request)
 
 
 async def test_a_failure_during_a_pause_that_says_nothing_of_it_is_told_once(
@@ -396,7 +396,7 @@ async def test_a_failure_during_a_pause_that_says_nothing_of_it_is_told_once(
 ) -> None:
     limited = RateLimited("provider.rate", provider=NAME, retry_after=0.0)
     async with Waiting(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
-        node.client._form_of("dryrun").release()  # none is held back for the first
+        node.client.form_of("dryrun").release()  # none is held back for the first
         for _ in range(2):  # each pause anew
             llm.answers.clear()
             asks = [asyncio.create_task(node.ask(f"{i}")) for i in range(4)]

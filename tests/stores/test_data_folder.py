@@ -42,9 +42,9 @@ def data(tmp_path: Path) -> Iterator[Path]:
 def test_the_server_that_an_earlier_supervisor_left_is_ended(data: Path) -> None:
     place = socket_path(open_folder(data))
     place.parent.mkdir(exist_ok=True)
-    command = [connect._program(), "--port", "0", "--unixsocket", str(place), "--save", ""]
+    command = [connect.queue_program(), "--port", "0", "--unixsocket", str(place), "--save", ""]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as orphan:
-        assert happens_within(5, lambda: connect._ask(place, b"PING"))
+        assert happens_within(5, lambda: connect.ask_server(place, b"PING"))
         with open_queue(data, grace=GRACE) as queue, redis_client(queue) as q:
             assert orphan.wait(5 * SLOWEST) == 0
             assert q.ping()
@@ -152,7 +152,7 @@ def test_a_server_that_cannot_start_says_where_to_look(
     broken.write_text("#!/bin/sh\necho no such luck; exit 3\n")
     broken.chmod(0o755)
     with monkeypatch.context() as patch:
-        patch.setattr(connect, "_program", lambda: str(broken))
+        patch.setattr(connect, "queue_program", lambda: str(broken))
         with pytest.raises(EngineError) as caught:
             open_queue(data)
     assert caught.value.key == "engine.start_failed"
@@ -160,7 +160,7 @@ def test_a_server_that_cannot_start_says_where_to_look(
     assert "no such luck" in log.read_text()
     assert "no such luck" in str(caught.value)
     with monkeypatch.context() as patch:
-        patch.setattr(connect, "_program", lambda: str(tmp_path / "none"))
+        patch.setattr(connect, "queue_program", lambda: str(tmp_path / "none"))
         with pytest.raises(EngineError) as caught:
             open_queue(data)
     assert "No such file" in str(caught.value)

@@ -415,7 +415,7 @@ class TestErrors:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("kgnb.stores.ledger.database.RETRY_SECONDS", 0.5)
-        monkeypatch.setitem(sql_module._SQLITE_ARGUMENTS, "timeout", 0.2)
+        monkeypatch.setitem(sql_module.SQLITE_ARGUMENTS, "timeout", 0.2)
         async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
             novel_id, _ = await new_task(ledger)
             other = sqlite3.connect(tmp_path / "kgnb.db", isolation_level=None)
@@ -434,7 +434,7 @@ class TestErrors:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("kgnb.stores.ledger.database.RETRY_SECONDS", 600.0)
-        monkeypatch.setitem(sql_module._SQLITE_ARGUMENTS, "timeout", 0.1)
+        monkeypatch.setitem(sql_module.SQLITE_ARGUMENTS, "timeout", 0.1)
         other = sqlite3.connect(tmp_path / "kgnb.db", isolation_level=None, check_same_thread=False)
         tries: list[int] = []
 

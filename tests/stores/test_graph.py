@@ -52,10 +52,10 @@ class Spy:
     """Everything in the database, read past the store."""
 
     def __init__(self, bolt: Bolt) -> None:
-        self._bolt = bolt
+        self.bolt = bolt
 
     def __call__(self, text: str, **params: Any) -> list[list[Any]]:
-        bolt = self._bolt
+        bolt = self.bolt
         with (
             bolt.driver() as driver,
             driver.session(database=bolt.database or None) as session,
@@ -295,7 +295,7 @@ async def test_a_refresh_stops_when_another_one_starts(
     monkeypatch.setattr(graph_module, "BATCH", 10)
     novel = Novel.make(1, count=6)
     number = await begun(store, novel.facts.id)
-    began, go_on, fenced = asyncio.Event(), asyncio.Event(), store._fenced
+    began, go_on, fenced = asyncio.Event(), asyncio.Event(), store.write_fenced
 
     async def one_and_wait(*args: Any, **given: Any) -> int:
         if args[2] == number and began.is_set():
@@ -304,7 +304,7 @@ async def test_a_refresh_stops_when_another_one_starts(
         began.set()
         return done
 
-    monkeypatch.setattr(store, "_fenced", one_and_wait)
+    monkeypatch.setattr(store, "write_fenced", one_and_wait)
     slow = asyncio.create_task(store.apply(1, novel.exact(), number=number))
     await began.wait()
     await refresh(store, novel.exact(novel.rows[:2]), 1)
@@ -379,7 +379,7 @@ async def test_what_another_writer_took_away_meanwhile_is_tried_again(store: Gra
             raise gone
         return "done"
 
-    assert await store._bolt.write(body) == "done"
+    assert await store.bolt.write(body) == "done"
 
 
 async def test_a_database_that_became_read_only_is_waited_for(store: GraphStore) -> None:
@@ -389,7 +389,7 @@ async def test_a_database_that_became_read_only_is_waited_for(store: GraphStore)
         raise neo4j.exceptions.Neo4jError._hydrate_neo4j(code=code, message="full")
 
     with pytest.raises(ServiceDown) as caught:
-        await store._bolt.write(body)
+        await store.bolt.write(body)
     assert caught.value.key == "graph.read_only"
 
 
@@ -538,7 +538,7 @@ async def test_errors_are_told_apart(bolt: Bolt) -> None:
     with pytest.raises(ServiceRefused) as refused:
         await wrong.prepare()
     assert refused.value.service == "bolt"
-    assert secret not in f"{refused.value} {refused.value!r} {vars(wrong)} {vars(wrong._bolt)}"
+    assert secret not in f"{refused.value} {refused.value!r} {vars(wrong)} {vars(wrong.bolt)}"
     await wrong.close()
     away = GraphStore(GraphTarget("bolt://127.0.0.1:1", "a", SecretStr("b")))
     with pytest.raises(ServiceDown) as down:

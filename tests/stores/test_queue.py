@@ -170,7 +170,7 @@ class TestLeases:
         for node in (other, other, hasty):  # only its first poll sees the step
             assert not (await take(node, chapters=1)).claims
         async with closed(renewer):
-            assert await renewer._renew()
+            assert await renewer.renew()
 
         async def claimed() -> list[tuple[int, int]]:
             return ids(await take(hasty, chapters=2))

@@ -115,7 +115,7 @@ class TestRenewer:
         async with nodes_on(f"redis://127.0.0.1:{own_server.port}/0") as make:
             queue = make()
             renewer = LeaseRenewer(queue)
-            renewer._wake = Noting()
+            renewer.wake = Noting()
             renewer.hold(await opened(queue, 1, 1))
             renewer.start()
             try:
@@ -150,7 +150,7 @@ class TestRenewer:
         renewer = LeaseRenewer(queue)
         async with closed(renewer):
             renewer.hold(stale)
-            assert await renewer._renew()
+            assert await renewer.renew()
         assert (renewer.lost(stale), renewer.holds(stale)) == (True, False)
         assert await other.ack([taken]) == [True]
 
@@ -168,16 +168,16 @@ class TestRenewer:
         class Noting(LeaseRenewer):
             asked_by = 0.0
 
-            def _renewal(self, *args: Any) -> Command:
+            def renewal(self, *args: Any) -> Command:
                 self.asked_by = time.monotonic()
-                return super()._renewal(*args)
+                return super().renewal(*args)
 
         queue = make(lease=30.0)
         claim = await opened(queue, 1, 1)
         renewer = Noting(queue)
         async with closed(renewer):
             renewer.hold(claim)
-            assert await renewer._renew()
+            assert await renewer.renew()
         assert claim.sent_at + 30.0 < renewer.holds_until(claim) <= renewer.asked_by + 30.0
 
     async def test_no_chapter_is_held_for_longer_than_the_limit(self, make: Maker) -> None:
@@ -188,13 +188,13 @@ class TestRenewer:
         renewer = LeaseRenewer(queue)
         async with closed(renewer):
             renewer.hold(task, late)
-            assert await renewer._renew()
+            assert await renewer.renew()
             assert renewer.holds_until(late) == late.sent_at + 900, "renewed within the limit"
             assert 0 < await seconds_left(claim, queue) <= 150
             renewer.forget(late)
             renewer.hold(over)
             assert (renewer.lost(over), renewer.holds(over)) == (True, False)
-            assert await renewer._renew()
+            assert await renewer.renew()
         assert (renewer.lost(over), renewer.holds(over)) == (True, False)
         await let_pass(150, queue)
         assert ids(await take(other, chapters=1, tasks=1)) == [(1, 1)], "the task stays held"
@@ -234,7 +234,7 @@ class TestRenewer:
             renewer.hold(claim)
             await asyncio.sleep(0.5)
             began = time.monotonic()
-            assert await renewer._renew()
+            assert await renewer.renew()
             took = time.monotonic() - began
         after = await queue.connection.client.zscore(NEW.own_key("lease"), claim.member)
         assert after - before <= 1_000 * took + 2
@@ -250,7 +250,7 @@ class TestRenewer:
                 for _ in range(2):  # told twice, it counts once
                     if progress:
                         renewer.progressed(claim)
-                    assert await renewer._renew()
+                    assert await renewer.renew()
                 renewer.forget(claim)
                 await queue.forget_node("a")
         assert deliveries == [*[1] * 12, 2]
@@ -298,7 +298,7 @@ class TestLostCalls:
             for _ in range(2):
                 before = renewer.holds_until(claim)
                 await queue.connection.client.script_flush()
-                assert await renewer._renew()
+                assert await renewer.renew()
                 assert renewer.holds_until(claim) > before
 
     @pytest.mark.parametrize("value", ["null", "[]", "x", '{"until": "soon"}', '{"until": 5}', "[" * 9999])

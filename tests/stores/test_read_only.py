@@ -25,12 +25,12 @@ def test_what_reads_is_not(text: str) -> None:
 
 
 async def test_nothing_is_written_even_past_the_check(store: GraphStore) -> None:
-    await store._bolt.execute("CREATE (:Novel {id: 1, title: '书'})")
+    await store.bolt.execute("CREATE (:Novel {id: 1, title: '书'})")
     with pytest.raises(InputError):
         await store.query("MATCH (n) DETACH DELETE n")
     for text in ("MATCH (n) DETACH DELETE n", "MATCH (n) CALL { WITH n SET n.title = 'x' } RETURN n"):
         with contextlib.suppress(InputError, ServiceError):
-            await store._bolt.ask(text, {})  # the access mode, and the rollback of engines without one
+            await store.bolt.ask(text, {})  # the access mode, and the rollback of engines without one
     assert await store.query("MATCH (n:Novel) RETURN n.id AS id, n.title AS title") == [
         {"id": 1, "title": "书"}
     ]

@@ -120,7 +120,7 @@ async def test_a_queue_whose_slot_is_being_moved_only_takes_new_items(redis_clus
             await queue.push(NEW, 100 + len(pushed))
             pushed.append(100 + len(pushed))
             assert set(await queue.find_tasks([NEW])) == {1, *pushed}
-            assert not await renewer._renew()
+            assert not await renewer.renew()
             assert not renewer.lost(first)
             for call in (take(other, chapters=1, tasks=1), queue.ack([first]), queue.states([NEW])):
                 with pytest.raises(ServiceDown):
@@ -131,10 +131,10 @@ async def test_a_queue_whose_slot_is_being_moved_only_takes_new_items(redis_clus
 
         await asyncio.to_thread(redis_cluster.move_slot, NEW, step)
         assert len(pushed) > 5
-        assert await renewer._renew()
+        assert await renewer.renew()
         assert await queue.ack([first]) == [True]
         poll = await take(other, chapters=9, tasks=19)
-        await renewer._connection.close()
+        await renewer.connection.close()
     assert ids(poll) == [*((task_id, 0) for task_id in pushed), (1, 2), (1, 3), (1, 4)]
 
 
@@ -240,10 +240,10 @@ async def test_connections_opened_while_others_are_closed_are_closed_too() -> No
         async def aclose(self) -> None:
             closed.append(len(closed))
             if len(closed) == 1:
-                cluster._client(("127.0.0.1", 3))
+                cluster.client_of(("127.0.0.1", 3))
 
     cluster = Cluster(("127.0.0.1", 1), lambda _: cast("Any", Client()))
     for port in (1, 2):
-        cluster._client(("127.0.0.1", port))
+        cluster.client_of(("127.0.0.1", port))
     await cluster.close()
     assert closed == [0, 1, 2]

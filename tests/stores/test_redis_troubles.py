@@ -52,11 +52,11 @@ async def test_a_queue_that_cannot_be_read_hides_no_other(embedded: Any, tmp_pat
         settings = Settings(KGNB_DATA=tmp_path / "data", _env_file=None)
         async with open_app(settings, graph=False) as app:
             read = await StatusReport(app).read()
-            checks = await doctor._queues(app)
+            checks = await doctor.check_queues(app)
             assert (await CircuitBreaker(app.queue.connection).state("x")).paused
             client.delete("kgnb:queues")
             client.mset({"kgnb:queues": "y", "kgnb:nodes": "y"})
-            failed = [one for one in await doctor._queues(app) if one.mark == "✗"]
+            failed = [one for one in await doctor.check_queues(app) if one.mark == "✗"]
             client.set("kgnb:ids", "inf")
             assert await app.queue.new_worker_ids(1)
     found = {one["queue"]: one for one in read["queues"]}

@@ -43,7 +43,7 @@ async def nodes_on(redis_url: str) -> AsyncIterator[Maker]:
 async def closed(renewer: LeaseRenewer) -> AsyncIterator[None]:
     """Closes the connection of a renewer whose thread isn't started."""
     yield
-    await renewer._connection.close()
+    await renewer.connection.close()
 
 
 def claim_of(task: int, chapter: int = 0, key: QueueName = NEW) -> Claim:

@@ -136,6 +136,6 @@ def asked_of(preset: Preset, url: str = "", *, key: str = "k", **options: Any) -
     at = preset.base_url or "http://127.0.0.1:9/v1"
     provider = Provider(preset.name, at, SecretStr(key), (), ProviderOptions(**options))
     made = CountingClient(provider, timeout=5 * SLOWEST, tries=1, connections=20)
-    made._url = url or made._url
-    made._diagnosis = Diagnosis(provider, made._url, made._list_models)
+    made.url = url or made.url
+    made.diagnosis = Diagnosis(provider, made.url, made.list_models)
     return made

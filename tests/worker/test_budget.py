@@ -163,7 +163,7 @@ async def test_what_could_not_be_written_counts_and_is_written_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kgnb.stores.ledger.database.RETRY_SECONDS", 0.5)
-    monkeypatch.setitem(sql_module._SQLITE_ARGUMENTS, "timeout", 0.2)
+    monkeypatch.setitem(sql_module.SQLITE_ARGUMENTS, "timeout", 0.2)
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
         _, task = await new_task(ledger)
         spending = SpendingTracker(ledger, Budget(tokens={"": 15}))

@@ -135,7 +135,7 @@ def others_fail(node: Asking, monkeypatch: pytest.MonkeyPatch, *, limited: bool 
         return True
 
     answer = node.client.ask
-    judge = node.throttle._judge
+    judge = node.throttle.judge
 
     async def beside(*args: object, **options: object) -> object:
         if args[0] is not TEST_PROMPT:
@@ -193,7 +193,7 @@ async def test_a_part_waits_as_long_as_was_asked_and_ten_minutes_are_the_end(
 ) -> None:
     llm.failure = LIMITED._replace(extra={"retry-after": "40"})
     monkeypatch.setattr(throttle, "LONGEST_WAIT", 0.0)
-    monkeypatch.setattr(node.throttle, "_breaker", _NoLimit(node.throttle._breaker))
+    monkeypatch.setattr(node.throttle, "breaker", _NoLimit(node.throttle.breaker))
     waits = []
     for _ in range(5):
         with pytest.raises(ProviderError) as error:
@@ -210,10 +210,10 @@ class _NoLimit:
     """A breaker that forgets each rate limit, as if it were over."""
 
     def __init__(self, breaker: Any) -> None:
-        self._breaker = breaker
+        self.breaker = breaker
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._breaker, name)
+        return getattr(self.breaker, name)
 
     async def limit_rate(self, *_: object) -> None:
         pass
@@ -225,7 +225,7 @@ async def test_a_quota_buries_no_chapter(node: Asking, llm: Server, monkeypatch:
     assert [await fate(node, chapter_id=1) for _ in range(7)] == [RateLimited] * 7
     llm.faults = Faults()
     llm.failure = LIMITED._replace(extra={"retry-after": "1800"})
-    monkeypatch.setattr(node.throttle, "_breaker", _NoLimit(node.throttle._breaker))
+    monkeypatch.setattr(node.throttle, "breaker", _NoLimit(node.throttle.breaker))
     assert [await fate(node, chapter_id=1) for _ in range(7)] == [RateLimited] * 7
 
 

@@ -42,7 +42,7 @@ async def test_a_key_is_lost_in_mid_book(redis_url: str, tmp_path: Path, key: st
             if key == "lease":  # a living node's poll gives each lease its whole time again
                 await eventually(lambda: redis.zscore(own("lease"), died.member))
                 await redis.zadd(own("lease"), {died.member: 0})  # as if it were over
-            a.renewer._wake.set()
+            a.renewer.wake.set()
             async with light_node(redis_url, ledger, tmp_path, model, "b"):
                 await until_expired(died, 0.6)  # nothing that was in flight has ended by then
                 model.open.set()

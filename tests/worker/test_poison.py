@@ -75,8 +75,8 @@ def poisoned(path: Path, *, unusable: int, killer: int) -> Path:
 
 def unusable_is_answered_in_prose(model: Llm) -> None:
     server: Any = model.server
-    outcome = server._outcome
-    server._outcome = lambda what, asked: outcome("prose" if UNUSABLE in asked.text else what, asked)
+    outcome = server.respond_with
+    server.respond_with = lambda what, asked: outcome("prose" if UNUSABLE in asked.text else what, asked)
 
 
 def test_poison_ends_on_the_dead_list_and_spares_the_others(

@@ -116,7 +116,7 @@ class Candidates:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.tokens = _token_counts(text)
+        self.tokens = token_counts(text)
         self.lower = Counter[str]()
         for token, n in self.tokens.items():
             compounds = _COMPOUND.findall(token) if "-" in token else ()
@@ -272,7 +272,7 @@ def _split_at_honorifics(parts: list[str]) -> Iterable[tuple[str, int]]:
         yield " ".join(parts[begin:end]), sum(len(part) + 1 for part in parts[:begin])
 
 
-def _token_counts(text: str) -> Counter[str]:
+def token_counts(text: str) -> Counter[str]:
     """Return string between spaces → occurrences, counting :data:`PART` characters at a time to
     bound memory."""
     counts, start = Counter[str](), 0

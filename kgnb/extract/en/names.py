@@ -120,7 +120,7 @@ class NameClassifier:
         score += mean_log_odds(candidate.after, self._after, self._unseen)
         score += 2.0 if titled else 1.0 if noun else 0.0
         score += min(2.5, 0.8 * math.log1p(speaks))
-        score -= _thing_penalty(candidate, titled=titled, noun=noun)
+        score -= thing_penalty(candidate, titled=titled, noun=noun)
         many = count >= KIND and candidate.indefinite >= KIND_SHARE * count
         if many and not titled and key(name) not in self._known:
             score -= 3.0  # an Uplander is any of them; but she was a Dale
@@ -174,7 +174,7 @@ class NameClassifier:
     def _score_stated(self) -> None:
         """Raise the scores of rare names that a phrase introduces as a person's, or that a speech calls."""
         for name, rare in self.candidates.items():
-            if rare.count > RARE or _is_sure(rare) or place_share(rare) or not _may_be_somebody(name):
+            if rare.count > RARE or is_sure(rare) or place_share(rare) or not _may_be_somebody(name):
                 continue
             if any(
                 is_introduced(self.text, at, at + len(name)) or self._is_addressed(at, name)
@@ -198,7 +198,7 @@ class NameClassifier:
         sure name and occur twice or speak.
         """
         likely = {n: c for n, c in self.candidates.items() if c.score >= 0.0}
-        sure = {name for name, c in likely.items() if _is_sure(c)}
+        sure = {name for name, c in likely.items() if is_sure(c)}
         firsts, lasts = {n.split(" ")[0] for n in sure}, {n.split(" ")[-1] for n in sure}
         persons = (
             c
@@ -209,7 +209,7 @@ class NameClassifier:
         return {c.name: c for c in nlargest(MAX_PERSONS, persons, key=lambda c: c.count)}
 
 
-def _is_sure(candidate: Candidate) -> bool:
+def is_sure(candidate: Candidate) -> bool:
     """Return whether a candidate is a person's name without support by other names.
 
     True for a title, an introducing phrase, a patronymic, a common first name with more evidence, or a score
@@ -247,7 +247,7 @@ def _may_be_somebody(name: str) -> bool:
     return key(name) not in _NO_PERSONS and last not in _NO_PERSON_ENDS
 
 
-def _thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:
+def thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:
     """Return how much the neighbouring words lower the score, as those of a place, a thing or an exclamation;
     0 or more."""
     count, speaks, place = candidate.count, candidate.speaks, place_share(candidate)

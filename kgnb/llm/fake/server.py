@@ -119,7 +119,7 @@ class FakeServer:
     async def start(self) -> Self:
         """Listen on the port, for 0 on a free one, and return this server with ``host`` and ``port`` set."""
         app = web.Application(client_max_size=MAX_REQUEST)
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.router.add_route("*", "/{path:.*}", self.handle)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
         await runner.setup()
         await web.TCPSite(runner, self.host, self.port, backlog=1024).start()
@@ -149,7 +149,8 @@ class FakeServer:
         """Address for OpenAI-compatible clients, ending in /v1."""
         return f"{self.root_url}/v1"
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Return the response to a request, counted, after the server's latency."""
         stats = self.stats
         if request.transport is not None:
             self._peers.add(request.transport.get_extra_info("peername"))
@@ -199,7 +200,7 @@ class FakeServer:
         outcome, response = self._refusal(asked) or ("", None)
         if response is None:
             outcome = _MODEL_FAULTS.get(asked.model) or self.faults.of(asked.hash, attempt, self.seed)
-            response = self._outcome(outcome, asked)
+            response = self.respond_with(outcome, asked)
         stats.outcomes[outcome] += 1
         if outcome in _COMPLETE:
             stats.answered[asked.hash] += 1
@@ -218,7 +219,8 @@ class FakeServer:
             return "context", error_response(400, "context_length_exceeded", "too long")
         return None
 
-    def _outcome(self, outcome: str, asked: ChatRequest) -> Response:
+    def respond_with(self, outcome: str, asked: ChatRequest) -> Response:
+        """Return the response to ``asked`` that has the given outcome: a fault, or "ok"."""
         if outcome == "rate_429":
             wait = {"Retry-After": f"{self.retry_after:g}"}
             return error_response(429, "rate_limit_exceeded", "slow down")._replace(extra=wait)

@@ -81,8 +81,8 @@ class GraphTab:
     """The tab. While it is seen, it draws the book that was finished last, unless another was chosen."""
 
     def __init__(self, controller: PanelController) -> None:
-        self._controller = controller
-        self._drawn: Drawn | None = None
+        self.controller = controller
+        self.drawn: Drawn | None = None
         self._shown: object = None
         self._titles: dict[int, str] = {}
         self._tasks: dict[int, int] = {}
@@ -100,11 +100,11 @@ class GraphTab:
         )
         self.view.observe(controller.safely(lambda: None), names="value")
         self.save = widgets.button(controller, "panel.save_page", self._save)
-        self._picture = widgets.html(width="100%")
-        self._link = w.Output(layout=w.Layout(margin="4px 0"))
+        self.picture = widgets.html(width="100%")
+        self.link = w.Output(layout=w.Layout(margin="4px 0"))
         head = widgets.row(self.book, self.draw, self.view, self.save)
         self.ask = AskBox(controller, lambda: (self.book.value, self._task()))
-        self.box = widgets.column(head, self._link, self._picture, self.ask.box, self.names.box)
+        self.box = widgets.column(head, self.link, self.picture, self.ask.box, self.names.box)
 
     def _task(self) -> int:
         """Return a task of the chosen book."""
@@ -115,7 +115,7 @@ class GraphTab:
     def _shown_task(self) -> int:
         """Return a task of the drawn book; raises InputError when another book was chosen since."""
         task = self._task()
-        if self._drawn is None or self._drawn.names.novel.id != self.book.value:
+        if self.drawn is None or self.drawn.names.novel.id != self.book.value:
             raise InputError("panel.other_book_shown")
         return task
 
@@ -138,20 +138,20 @@ class GraphTab:
         ]
         news = [one for one in done if one["task_id"] not in self._finished]
         self._finished = {one["task_id"] for one in done}
-        drawn = self._drawn.names.novel.id if self._drawn is not None else 0
+        drawn = self.drawn.names.novel.id if self.drawn is not None else 0
         for one in news[:1]:
             if not self._by_hand or one["novel_id"] in (drawn, self.book.value):
                 self._follow = one["novel_id"]
 
     def _draw_followed(self) -> None:
-        if self._controller.shown_tab != "graph" or self._follow not in self._titles:
+        if self.controller.shown_tab != "graph" or self._follow not in self._titles:
             return
         by_hand, self.book.value, self._follow = self._by_hand, self._follow, 0
         self._by_hand = by_hand
         try:
             self._draw()
         except KgnbError as error:
-            self._controller.show_error(error)
+            self.controller.show_error(error)
 
     def _draw(self) -> None:
         self._work(say("panel.drawing", title=self._title()))
@@ -162,8 +162,8 @@ class GraphTab:
 
     def _work(self, doing: str, change: Change | None = None) -> None:
         """Apply a change of names, if given, and draw the chosen book."""
-        novel, task, title, node = self.book.value, self._task(), self._title(), self._controller.node
-        last = self._drawn
+        novel, task, title, node = self.book.value, self._task(), self._title(), self.controller.node
+        last = self.drawn
         before = last.scene if last is not None and last.names.novel.id == novel else None
 
         async def read(app: App) -> tuple[Graph, BookHistory, BookNames, str]:
@@ -174,10 +174,10 @@ class GraphTab:
             found = await asyncio.wrap_future(node.call(read, graph=change is not None))
             return await asyncio.to_thread(draw, *found, title, before)
 
-        self._controller.track(doing, spawn(drawn()), self._done)
+        self.controller.track(doing, spawn(drawn()), self._done)
 
     def _done(self, drawn: Drawn) -> str | tuple[str, str]:
-        self._drawn, self._link.outputs = drawn, ()
+        self.drawn, self.link.outputs = drawn, ()
         self.names.take(drawn.names)
         if not drawn.scene.spots:
             return say("panel.empty_graph", title=drawn.title), "warn"
@@ -185,16 +185,16 @@ class GraphTab:
 
     def _save(self) -> None:
         """Write the drawn book's page beside the notebook, or to the host's output folder, and link it."""
-        drawn = self._drawn
+        drawn = self.drawn
         if drawn is None:
             raise InputError("panel.no_book_chosen")
-        folder = self._controller.node.host.output_dir or Path.cwd()
+        folder = self.controller.node.host.output_dir or Path.cwd()
         path = folder / f"graph-{drawn.names.novel.id}.html"
         try:
             path.write_text(drawn.page, "utf-8")
         except OSError as error:
             raise InputError("panel.not_written", path=path, reason=error.strerror) from error
-        self._link.outputs = (_linked(path),)
+        self.link.outputs = (_linked(path),)
 
     def refresh(self, status: html.Item) -> None:
         """Show the known books and the drawn picture."""
@@ -214,12 +214,12 @@ class GraphTab:
         self.names.refresh()
         cluster = status["cluster"] or {}
         self.ask.refresh([one["name"] for one in cluster.get("providers", ()) if one["name"] != RULES])
-        drawn, view = self._drawn, self.view.value
+        drawn, view = self.drawn, self.view.value
         if self._shown == (drawn, view) or drawn is None:
             return
         self._shown = (drawn, view)
         page = explorer.iframe(drawn.page, HEIGHT) if view == "page" else drawn.still
-        widgets.show(self._picture, page)
+        widgets.show(self.picture, page)
 
 
 def _linked(path: Path) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def open_queue(data_dir: Path, *, start_timeout: float = 60.0, grace: float = GR
     ``grace``. Raises InputError when the folder can't be used, EngineError when the queue can't be started or
     joined.
     """
-    program = _program()
+    program = queue_program()
     for lack, facts in small_files():
         raise EngineError(lack, **facts)
     folder = open_folder(data_dir)
@@ -115,7 +115,7 @@ def join_queue(data_dir: Path) -> EmbeddedQueue | None:
     deadline = time.monotonic() + JOIN_SECONDS
     try:
         while time.monotonic() < deadline and is_locked(folder.lock_file()):
-            if _ask(place := socket_path(folder), b"PING") == b"+PONG\r\n":
+            if ask_server(place := socket_path(folder), b"PING") == b"+PONG\r\n":
                 return EmbeddedQueue(folder, _hold(folder), place)
             time.sleep(_POLL)
     except OSError:  # the folder isn't there, or was taken away
@@ -123,7 +123,8 @@ def join_queue(data_dir: Path) -> EmbeddedQueue | None:
     return None
 
 
-def _program() -> str:
+def queue_program() -> str:
+    """Return the path of the embedded queue's program. Raises EngineError where it isn't installed."""
     spec = importlib.util.find_spec(_PACKAGE)  # not imported: that costs time and memory
     for directory in (spec and spec.submodule_search_locations) or ():
         for program in Path(directory).glob(_PROGRAM):
@@ -148,7 +149,7 @@ def _start_or_join(folder: DataFolder, place: Path, program: str, seconds: float
                     raise _failure(folder, log_start)
                 _end_orphan(place)
                 log_start = _start_supervisor(folder, place, program, grace, lock)
-        if _ask(place, b"PING") == b"+PONG\r\n":
+        if ask_server(place, b"PING") == b"+PONG\r\n":
             return
         time.sleep(_POLL)
     key = "engine.join_timeout" if log_start < 0 else "engine.start_timeout"
@@ -184,12 +185,12 @@ def _failure(folder: DataFolder, log_start: int) -> EngineError:
 
 def _end_orphan(place: Path) -> None:
     """End a server whose supervisor was killed, and wait for that: its end removes the socket's path."""
-    _ask(place, b"SHUTDOWN NOSAVE")
+    ask_server(place, b"SHUTDOWN NOSAVE")
     place.unlink(missing_ok=True)
 
 
-def _ask(place: Path, command: bytes) -> bytes:
-    """Return the server's answer; empty without a server, or once it has ended."""
+def ask_server(place: Path, command: bytes) -> bytes:
+    """Return the reply to a command, sent to the server at a socket; b"" where none answers."""
     with socket.socket(socket.AF_UNIX) as connection, suppress(OSError):
         connection.settimeout(_ANSWER_SECONDS)
         connection.connect(str(place))

@@ -35,25 +35,25 @@ class GraphStore:
 
     def __init__(self, target: GraphTarget) -> None:
         self.target = target
-        self._bolt = BoltDriver(target)
+        self.bolt = BoltDriver(target)
         self._types: set[str] = set()  # relationship types that the engine knows
 
     async def prepare(self) -> None:
         """Create missing constraints, indexes and relationship types."""
         # Asked first: a node that takes over must not spend three round trips on each that exists.
         *found, types = await all_or_none(
-            *map(self._bolt.rows, (*cypher.SCHEMA_NAMES, cypher.RELATIONSHIP_TYPES))
+            *map(self.bolt.rows, (*cypher.SCHEMA_NAMES, cypher.RELATIONSHIP_TYPES))
         )
         existing = [row[0] for rows in found for row in rows]
         self._types.update(row[0] for row in types)
         for name, statement in cypher.schema().items():
             if name not in existing:
-                await self._bolt.execute(statement)
+                await self.bolt.execute(statement)
         await self._ensure_types(cypher.TYPES)
 
     async def ping(self) -> None:
         """Raise ServiceDown or ServiceRefused unless the engine answers a query."""
-        await self._bolt.rows("RETURN 1")
+        await self.bolt.rows("RETURN 1")
 
     async def probe(self) -> None:
         """Raise ServiceDown or ServiceRefused unless the engine takes a write."""
@@ -63,11 +63,11 @@ class GraphStore:
         """Return version, round trip and encryption for ``kgnb doctor``. Raises ServiceDown, and
         ServiceRefused without the right to write.
         """
-        return await bolt_facts(self._bolt, tls=tls)
+        return await bolt_facts(self.bolt, tls=tls)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._bolt.close()
+        await self.bolt.close()
 
     # --- the fence
 
@@ -84,36 +84,36 @@ class GraphStore:
 
         asked: dict[str, Any] = {"novel": novel_id, "task": task}
         # Whoever waits only reads: a lock would be in the refresh's way.
-        turn = _others_turn(await self._bolt.rows(cypher.REFRESH_STATE, **asked), after)
+        turn = _others_turn(await self.bolt.rows(cypher.REFRESH_STATE, **asked), after)
         if turn is None:
             asked |= {"after": after, "ms": round(seconds * 1_000), "lock": random.getrandbits(62)}
-            rows = await self._bolt.execute(cypher.BEGIN_REFRESH, **asked)
+            rows = await self.bolt.execute(cypher.BEGIN_REFRESH, **asked)
             turn = _others_turn(rows, after) or ("mine", rows[0][3])
         return turn
 
     async def extend_refresh(self, novel_id: int, number: int, seconds: float) -> None:
         """Let the lease of refresh ``number`` end in ``seconds``; no effect once it is another's."""
         ms = round(seconds * 1_000)
-        await self._bolt.execute(cypher.EXTEND_REFRESH, novel=novel_id, number=number, ms=ms)
+        await self.bolt.execute(cypher.EXTEND_REFRESH, novel=novel_id, number=number, ms=ms)
 
     async def end_refresh(self, novel_id: int, number: int, state: str) -> None:
         """End the lease of refresh ``number``, unless it is another's: the graph is that of the record in
         ``state``."""
-        await self._bolt.execute(cypher.END_REFRESH, novel=novel_id, number=number, state=state)
+        await self.bolt.execute(cypher.END_REFRESH, novel=novel_id, number=number, state=state)
 
     async def refreshed_state(self, novel_id: int) -> str:
         """Return the digest of the record that the graph is made from; "" when the last refresh is
         incomplete, or there is no graph.
         """
-        rows = await self._bolt.rows(cypher.REFRESHED_STATE, novel=novel_id)
+        rows = await self.bolt.rows(cypher.REFRESHED_STATE, novel=novel_id)
         return str(rows[0][0] or "") if rows else ""
 
-    async def _fenced(self, novel_id: int, one: Statement, number: int) -> int:
+    async def write_fenced(self, novel_id: int, one: Statement, number: int) -> int:
         """Run a statement for each of its rows, if the number is still the novel's; return their count."""
         fence = {"novel": novel_id, "number": number, "lock": random.getrandbits(62)}
-        ((done,),) = await self._bolt.execute(one.text, one.rows, **fence)
+        ((done,),) = await self.bolt.execute(one.text, one.rows, **fence)
         if not done:
-            state = await self._bolt.rows(cypher.REFRESH_STATE, novel=novel_id, task=0)
+            state = await self.bolt.rows(cypher.REFRESH_STATE, novel=novel_id, task=0)
             if not state or state[0][0] != number:
                 raise GraphConflict("graph.conflict", novel=novel_id)
         return int(done)
@@ -122,10 +122,10 @@ class GraphStore:
         missing = sorted(set(types) - self._types)
         if not missing:
             return
-        known = {row[0] for row in await self._bolt.rows(cypher.RELATIONSHIP_TYPES)}
+        known = {row[0] for row in await self.bolt.rows(cypher.RELATIONSHIP_TYPES)}
         missing = [t for t in missing if t not in known]
         if missing:
-            await self._bolt.execute(cypher.make_types(missing), id=-random.getrandbits(62) - 1)
+            await self.bolt.execute(cypher.make_types(missing), id=-random.getrandbits(62) - 1)
         self._types |= known | set(missing)
 
     # --- writing
@@ -153,7 +153,7 @@ class GraphStore:
         for stage in found.stages():
             parts = _parts(stage)
             while some := list(islice(parts, WRITERS)):
-                changed += sum(await all_or_none(*(self._fenced(novel_id, one, number) for one in some)))
+                changed += sum(await all_or_none(*(self.write_fenced(novel_id, one, number) for one in some)))
         return changed
 
     # --- reading
@@ -172,8 +172,8 @@ class GraphStore:
 
         await all_or_none(
             # One at a time: a hero of 10,000 chapters has some 20,000 edges, 2 MB.
-            self._bolt.each(cypher.read_edges(), edges, fetched=1, novel=novel_id),
-            self._bolt.each(cypher.read_nodes(), lambda row: node(*row), novel=novel_id),
+            self.bolt.each(cypher.read_edges(), edges, fetched=1, novel=novel_id),
+            self.bolt.each(cypher.read_nodes(), lambda row: node(*row), novel=novel_id),
         )
 
     async def query(self, text: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -185,7 +185,7 @@ class GraphStore:
         check_reads_only(text)
         return [
             {key: with_iso_times(value) for key, value in row.items()}
-            for row in await self._bolt.ask(text, dict(params or {}))
+            for row in await self.bolt.ask(text, dict(params or {}))
         ]
 
 

@@ -46,7 +46,7 @@ Row = Mapping[str, Any]
 RETRY_SECONDS = 8.0
 """How long a transaction is repeated after deadlocks and lock waits."""
 
-_SQLITE_ARGUMENTS: dict[str, Any] = {"timeout": mysql.LOCK_SECONDS}
+SQLITE_ARGUMENTS: dict[str, Any] = {"timeout": mysql.LOCK_SECONDS}
 
 _ErrorKind = Literal[
     "retry",
@@ -120,7 +120,7 @@ class Database:
         self.target, url = target, target.url
         self.sqlite = url.get_backend_name() == "sqlite"
         self.where = url.database or "" if self.sqlite else f"{url.host}:{url.port or 3306}/{url.database}"
-        connect_args = _SQLITE_ARGUMENTS if self.sqlite else mysql.ARGUMENTS
+        connect_args = SQLITE_ARGUMENTS if self.sqlite else mysql.ARGUMENTS
         if target.tls is not None:
             connect_args = connect_args | {"ssl": ssl.create_default_context(cafile=target.tls or None)}
         self._engine = sa.create_engine(

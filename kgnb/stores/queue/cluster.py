@@ -80,7 +80,7 @@ class Cluster:
     async def masters(self) -> list[aioredis.Redis]:
         """Return a client for each master that has slots, each once."""
         owners = self._owners or await self._ask_owners()
-        return [self._client(owner) for owner in dict.fromkeys(owners) if owner]
+        return [self.client_of(owner) for owner in dict.fromkeys(owners) if owner]
 
     async def close(self) -> None:
         """Close the connections, also those that a call in flight opens meanwhile."""
@@ -105,12 +105,13 @@ class Cluster:
         if asking:  # allows the next command only, on this connection
             commands = [one for command in commands for one in (("ASKING",), command)]
         try:
-            replies = await pipelined(self._client(at), commands)
+            replies = await pipelined(self.client_of(at), commands)
         except (exceptions.RedisError, OSError) as error:
             replies = [error] * len(commands)
         return replies[1::2] if asking else replies
 
-    def _client(self, at: Address) -> aioredis.Redis:
+    def client_of(self, at: Address) -> aioredis.Redis:
+        """Return the client of the server at an address; it is made on first use."""
         if at not in self._clients:
             self._clients[at] = self._connect(at)
         return self._clients[at]

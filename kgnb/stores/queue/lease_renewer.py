@@ -49,13 +49,13 @@ class LeaseRenewer(threading.Thread):
 
     def __init__(self, queue: Queue) -> None:
         super().__init__(name=f"kgnb-renewer {queue.node}", daemon=True)
-        self._connection = RedisConnection(queue.url, queue.lease_seconds, connections=1)
+        self.connection = RedisConnection(queue.url, queue.lease_seconds, connections=1)
         self._node = queue.node
         self._lease = queue.lease_seconds
         self._hold = queue.hold_seconds
         self._guard = threading.Lock()
         self._held: dict[Claim, _Held] = {}
-        self._wake = threading.Event()
+        self.wake = threading.Event()
         self._stopping = False
         self._down = False
 
@@ -77,7 +77,7 @@ class LeaseRenewer(threading.Thread):
             if held := self._held.get(claim):
                 held.progressed = True
         if self.holds_until(claim) < time.monotonic() + self._lease / 2:  # its hold is nearly over
-            self._wake.set()
+            self.wake.set()
 
     def give_up(self, claim: Claim) -> None:
         """Stop renewing a claim whose work must end: it counts as lost until it is forgotten."""
@@ -119,7 +119,7 @@ class LeaseRenewer(threading.Thread):
     def stop(self, timeout: float = 1.5) -> None:
         """End the thread; claims that aren't released expire."""
         self._stopping = True
-        self._wake.set()
+        self.wake.set()
         if self.is_alive() and threading.current_thread() is not self:
             self.join(timeout)
 
@@ -128,15 +128,18 @@ class LeaseRenewer(threading.Thread):
         with asyncio.Runner() as runner:
             while not self._stopping:
                 try:
-                    wait = self._lease / 3 if runner.run(self._renew()) else self._lease / 10
+                    wait = self._lease / 3 if runner.run(self.renew()) else self._lease / 10
                 except Exception:  # without this thread the node would lose all its work; it is logged
                     log.exception(say("queue.log_renewal_broke"))
                     wait = self._lease / 10
-                self._wake.wait(wait)
-                self._wake.clear()
-            runner.run(self._connection.close())
+                self.wake.wait(wait)
+                self.wake.clear()
+            runner.run(self.connection.close())
 
-    async def _renew(self) -> bool:
+    async def renew(self) -> bool:
+        """Renew every held lease in one round trip; return whether the server answered; True
+        without leases.
+        """
         by_queue: dict[QueueName, list[tuple[Claim, bool, float]]] = {}
         sent = time.monotonic()
         with self._guard:
@@ -147,7 +150,7 @@ class LeaseRenewer(threading.Thread):
         if not by_queue:
             return True
         try:
-            replies = await self._connection.send([self._renewal(*one) for one in by_queue.items()])
+            replies = await self.connection.send([self.renewal(*one) for one in by_queue.items()])
         except ServiceError as error:
             if not self._down:
                 # The node reports an outage: its own calls fail too.
@@ -161,7 +164,10 @@ class LeaseRenewer(threading.Thread):
                 self._record(claim, sent, bool(good), told)
         return True
 
-    def _renewal(self, queue: QueueName, claims: list[tuple[Claim, bool, float]]) -> Command:
+    def renewal(self, queue: QueueName, claims: list[tuple[Claim, bool, float]]) -> Command:
+        """Return the command that renews claims of one queue; ``claims``: (claim, whether its chapter
+        progressed since the last renewal, seconds left of its hold).
+        """
         args: list[str | int] = []
         for claim, told, left in claims:
             milliseconds = round(1_000 * min(self._lease, left))

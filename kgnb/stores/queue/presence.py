@@ -61,7 +61,7 @@ class Presence:
     """One node's registration among the others."""
 
     def __init__(self, queue: Queue, identity: str = "") -> None:
-        self._queue = queue
+        self.queue = queue
         self._connection = queue.connection
         self._identity = identity or new_identity()
         self._requested_name = ""
@@ -80,13 +80,13 @@ class Presence:
         number = 1
         while not await self._take(name := wanted if number == 1 else f"{wanted}-{number}"):
             number += 1
-        self._queue.node = name
+        self.queue.node = name
         listing: Command = ("HSET", NODES, name, self._identity)
-        await at_once(self._connection.send_one(listing), self._queue.forget_node(name))
+        await at_once(self._connection.send_one(listing), self.queue.forget_node(name))
         return name
 
     async def _take(self, name: str) -> bool:
-        if any(not node.kgnb for node in await self._queue.nodes_named([name])):
+        if any(not node.kgnb for node in await self.queue.nodes_named([name])):
             return False
         key, mine = f"kgnb:node:{name}", self._identity
         taken, owner = await self._connection.send([("SET", key, mine, "NX", "EX", NODE_TTL), ("GET", key)])
@@ -101,7 +101,7 @@ class Presence:
         leases.
         """
         raw = hash_fields(await self._connection.send_one(("HGETALL", NODES)))
-        names = [name for name in raw if name != self._queue.node]
+        names = [name for name in raw if name != self.queue.node]
         owners = await self._connection.send([("GET", f"kgnb:node:{name}") for name in names])
         ended = 0
         for name, owner in zip(names, owners, strict=True):
@@ -110,7 +110,7 @@ class Presence:
                 continue
             commands: list[Command] = [("HDEL", NODES, name)]
             if dead_here:  # elsewhere it has run out, and its other keys with it
-                ended += await self._queue.forget_node(name)
+                ended += await self.queue.forget_node(name)
                 commands += self._removals(name, identity)
             await self._connection.send(commands)
         return ended
@@ -142,14 +142,14 @@ class Presence:
         present = {worker.id: worker for worker in workers}
         commands += [("DEL", f"kg:worker:{gone}") for gone in self._written.keys() - present.keys()]
         self._written |= dict.fromkeys(present)  # should the call fail midway, leave() removes all
-        kept, self._queue.node_count = (await self._connection.send(commands))[keep_name_at:][:2]
+        kept, self.queue.node_count = (await self._connection.send(commands))[keep_name_at:][:2]
         self._written = {**present} if kept else dict.fromkeys(present)
         if not kept:  # frozen for so long that another node has taken the name
-            log.warning(say("node.renamed", name=self._queue.node))
+            log.warning(say("node.renamed", name=self.queue.node))
             await self.claim_name(self._requested_name)
 
     def _node_commands(self, started_at: datetime, slots: int) -> list[Command]:
-        name = self._queue.node
+        name = self.queue.node
         key = f"kg:nodes:{name}"
         fields = {
             "node_id": name,
@@ -165,7 +165,7 @@ class Presence:
             ("HSET", key, *_hash(fields)),
             ("EXPIRE", key, NODE_TTL),
             ("HSET", NODES, name, self._identity),
-            *self._queue.register_commands(),
+            *self.queue.register_commands(),
         ]
 
     def _about_command(self, workers: Sequence[WorkerState], slots: int, down: Mapping[str, str]) -> Command:
@@ -175,7 +175,7 @@ class Presence:
         shares = {provider: min(number, slots) for provider, number in shown.items()}
         about = {"version": __version__, "slots": shares, "pid": os.getpid(), "down": dict(down)}
         text = json.dumps(about, ensure_ascii=False)
-        return ("SET", ABOUT_PREFIX + self._queue.node, text, "EX", NODE_TTL)
+        return ("SET", ABOUT_PREFIX + self.queue.node, text, "EX", NODE_TTL)
 
     def _worker_commands(self, worker: WorkerState) -> list[Command]:
         key = f"kg:worker:{worker.id}"
@@ -183,7 +183,7 @@ class Presence:
         fields: dict[str, object] = {
             "provider": worker.provider,
             "pid": os.getpid(),
-            "node_name": self._queue.node,
+            "node_name": self.queue.node,
             "last_heartbeat": now,
         }
         if worker.task_id is not None:
@@ -195,7 +195,7 @@ class Presence:
 
     async def leave(self) -> None:
         """Remove everything this node wrote about itself."""
-        name = self._queue.node
+        name = self.queue.node
         commands: list[Command] = [("DEL", f"kg:worker:{worker}") for worker in self._written]
         identity = self._identity.encode()
         if await self._connection.send_one(("GET", f"kgnb:node:{name}")) == identity:
