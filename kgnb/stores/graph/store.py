@@ -57,7 +57,7 @@ class GraphStore:
 
     async def probe(self) -> None:
         """Raise ServiceDown or ServiceRefused unless the engine takes a write."""
-        await self._bolt.execute("CREATE (n:Novel {id: -1}) DELETE n")
+        await self.bolt.execute("CREATE (n:Novel {id: -1}) DELETE n")
 
     async def check(self, *, tls: bool) -> ServiceFacts:
         """Return version, round trip and encryption for ``kgnb doctor``. Raises ServiceDown, and
