@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import logging
 import os
+import re
 import shutil
 import signal
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -59,7 +60,6 @@ _NAMED_IN = {
 }
 """A module without any of a part's words holds none of its tests."""
 _BESIDE_KERNELS = {"test_node_thread"}  # starts kernels' nodes, but no notebook
-_turn: list[object] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -91,11 +91,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     if not any(map(_reaches_services, session.items)):
         return
-    folder = Path(os.environ.get("KGNB_SERVICES_DIR") or Path(__file__).parents[1] / ".services")
-    lock = folder / "tests.lock" if folder.is_dir() else Path(tempfile.gettempdir()) / "kgnb-tests.lock"
-    file = lock.open("a")
-    _turn.append(file)
-    fcntl.flock(file, fcntl.LOCK_EX)
+    # A lock for each, whichever checkout they run in, and whatever its TMPDIR.
+    places = (value for name, value in os.environ.items() if re.match("KGNB_TEST_.*_UR[LI]$", name))
+    for digest in sorted(hashlib.sha256(place.encode()).hexdigest()[:12] for place in places):
+        file = os.open(f"/tmp/kgnb-tests-{os.getuid()}-{digest}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 @pytest.hookimpl(tryfirst=True)
