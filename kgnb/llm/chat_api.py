@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import ssl
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from aiohttp.http import HttpProcessingError
 
 from kgnb.core.messages import say
 from kgnb.core.model import Prompt, Provider, Usage
-from kgnb.llm.error_mapping import READ_CHARS, SILENCE, UNREADABLE, ErrorResponse, get
+from kgnb.llm.error_mapping import READ_CHARS, SILENCE, TOO_LARGE, UNREADABLE, ErrorResponse, get
 from kgnb.llm.http_client import BodyTooLong, client_options
 from kgnb.llm.request_form import RequestForm
 
@@ -107,9 +108,11 @@ class ChatApi(ABC):
             content = told.encode() if isinstance(told, str) else told
         except self.sdk.APIStatusError as error:
             return ErrorResponse(error.status_code, _whole_body(error), error.response.headers)
-        except (BodyTooLong, self.sdk.APIConnectionError, *_UNMAPPED) as error:
-            # openai 2 hides each error behind its own
-            if BodyTooLong in (type(error), type(error.__cause__)):
+        except (BodyTooLong, zlib.error, self.sdk.APIConnectionError, *_UNMAPPED) as error:
+            kinds = type(error), type(error.__cause__)  # openai 2 hides each error behind its own
+            if BodyTooLong in kinds:
+                return TOO_LARGE
+            if zlib.error in kinds:
                 return UNREADABLE
             return replace(SILENCE, reason=_system_reason(error))
         try:

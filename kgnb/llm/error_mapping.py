@@ -26,6 +26,10 @@ SHOWN_CHARS = 200
 """Characters of an endpoint's message in an error."""
 READ_CHARS = 4_000
 """Characters of a refusal that are searched; some go on to repeat the request."""
+MAX_BODY = 4_000_000
+"""Most bytes of a response that are read: 500 times a usual one. As JSON values they take 120 MB at most."""
+MAX_STREAM = 20_000_000
+"""The same for a reply that comes in pieces, of which each token's takes some 300 bytes: 60,000 tokens."""
 MAX_RETRY_AFTER = 3_600.0
 """Upper bound, in seconds, of an endpoint's Retry-After."""
 
@@ -40,6 +44,7 @@ _KINDS: Mapping[str, tuple[type[errors.ProviderError], str]] = {
     "refused": (errors.ReplyRefused, "provider.refused"),
     "unparsable": (errors.ReplyUnparsable, "provider.unparsable"),
     "too_long": (errors.PromptTooLong, "provider.too_long"),
+    "oversized": (errors.EndpointWrong, "provider.oversized"),
     "garbled": (errors.EndpointWrong, "provider.garbled"),
     "moved": (errors.EndpointWrong, "provider.moved"),
     "no_channel": (errors.ProviderDown, "provider.failing"),
@@ -73,6 +78,8 @@ class ErrorResponse:
     """Requests of the call so far."""
     reason: str = ""
     """Why there was no connection, in the system's words."""
+    too_large: bool = False
+    """Whether the body is longer than is read."""
 
     @property
     def _error(self) -> dict[str, Any]:
@@ -109,8 +116,8 @@ class ErrorResponse:
             or next((name for name, one in known if codes & one.codes), "")
             or next((name for name, one in known if self.status in one.statuses), "rejected")
         )
-        if self.waited:
-            return "timeout"
+        if self.waited or self.too_large:
+            return "timeout" if self.waited else "oversized"
         if self.status < 500:
             return "rate" if (self.status, found) == (429, "no_model") else found
         return {"no_model": "no_channel", "rejected": "failing"}.get(found, found)
@@ -176,7 +183,9 @@ class ErrorResponse:
 SILENCE = ErrorResponse(0, usage=Usage())
 """No connection, or one that ended before the response did."""
 UNREADABLE = ErrorResponse(200)
-"""A response that is too long, or a success of another form."""
+"""A success of another form."""
+TOO_LARGE = ErrorResponse(200, too_large=True)
+"""A response of which no more was read: its body is too long."""
 
 
 def get(value: Any, key: str) -> Any:
@@ -214,6 +223,8 @@ def error_for(refusal: ErrorResponse, provider: Provider, url: str, model: str) 
         "host": unreached(url, refusal.reason),
         "model": model,
         "status": refusal.status,
+        "limit": MAX_BODY // 1_000_000,
+        "stream": MAX_STREAM // 1_000_000,
         "tries": refusal.tries,
         "seconds": round(refusal.waited),
         "detail": f"HTTP {refusal.status}: {said}".removesuffix(": ") if refusal.status else "",

@@ -12,6 +12,7 @@ from openai import DefaultAioHttpClient, DefaultAsyncHttpxClient
 
 from kgnb.core.endpoint import proxy_of
 from kgnb.core.model import Provider
+from kgnb.llm.error_mapping import MAX_BODY, MAX_STREAM
 
 if TYPE_CHECKING:
     import httpx2
@@ -23,17 +24,13 @@ CONNECT_SECONDS = 10.0
 """Timeout for connecting."""
 KEEP_SECONDS = 55.0
 """Idle connections are closed before servers and proxies close them (60 s and more)."""
-MAX_BODY = 4_000_000
-"""Most bytes of a response that are read: 500 times a usual one. As JSON values they take 120 MB at most."""
-MAX_STREAM = 20_000_000
-"""The same for a reply that comes in pieces, of which each token's takes some 300 bytes: 60,000 tokens."""
 
 trusted_certificates = cache(httpx2.create_ssl_context)
 """The certificates that this machine trusts, beside openai 2 certifi's; or SSL_CERT_FILE's. Read once."""
 
 
 class BodyTooLong(Exception):
-    """A response's body is longer than is read, or packed in a way that can't be read."""
+    """A response's body is longer than is read."""
 
 
 def client_options(provider: Provider, base_url: str, connections: int) -> dict[str, Any]:
@@ -78,7 +75,7 @@ def _http_client(base_url: str, connections: int) -> httpx2.AsyncClient:
 
 async def _bound_body(response: httpx2.Response) -> None:
     """Read a body, decompressed if the server packed it unasked; raise BodyTooLong beyond MAX_BODY bytes, of
-    a stream of events beyond MAX_STREAM."""
+    a stream of events beyond MAX_STREAM; zlib.error for a body that isn't packed as it says."""
     most = MAX_STREAM if "event-stream" in response.headers.get("content-type", "") else MAX_BODY
     packed = response.headers.pop("content-encoding", "identity") in ("gzip", "deflate")
     # 32: the format is seen from the data.
@@ -86,10 +83,7 @@ async def _bound_body(response: httpx2.Response) -> None:
     stream, body = response.stream, bytearray()
     assert isinstance(stream, httpx2.AsyncByteStream)
     async for piece in stream:
-        try:
-            body += inflate(piece, most + 1 - len(body))
-        except zlib.error:
-            raise BodyTooLong from None
+        body += inflate(piece, most + 1 - len(body))
         if len(body) > most:
             raise BodyTooLong
     await stream.aclose()

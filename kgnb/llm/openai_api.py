@@ -10,8 +10,7 @@ import openai
 
 from kgnb.core.model import Prompt, Provider, Usage
 from kgnb.llm.chat_api import ChatApi, ChatReply, count, hidden_error, joined_text
-from kgnb.llm.error_mapping import UNREADABLE, ErrorResponse, get
-from kgnb.llm.http_client import MAX_BODY
+from kgnb.llm.error_mapping import MAX_BODY, UNREADABLE, ErrorResponse, get
 from kgnb.llm.request_form import RequestForm
 from kgnb.llm.thoughts_and_loops import is_complete
 

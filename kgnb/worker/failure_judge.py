@@ -63,6 +63,10 @@ class FailureJudge:
         if refusals is not None and refusals.count < REFUSALS:
             del self._refused[provider, passage]
 
+    def has_answered(self, provider: str, began: Moment) -> bool:
+        """Return whether the provider has answered any request since ``began``."""
+        return self._counts[provider].answered > began.answered
+
     async def is_own(
         self, provider: str, request: str, began: Moment, answers: Callable[[], Awaitable[bool]]
     ) -> bool:
@@ -74,7 +78,7 @@ class FailureJudge:
         answered since ``began``.
         """
         first, now = self._failing.setdefault((provider, request), began), self.now(provider)
-        alone, answered = now.failed == began.failed, now.answered > began.answered
+        alone, answered = now.failed == began.failed, self.has_answered(provider, began)
         patient = now.at - first.at > PATIENCE
         self._counts[provider].failed += 1
         own = (alone or patient) and (answered or await answers())

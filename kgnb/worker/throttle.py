@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from kgnb.core import errors
 from kgnb.core.messages import say
@@ -123,8 +124,9 @@ class ProviderThrottle:
         except errors.ProviderError as error:
             if (own := await self._own_failure(call, error)) is not None:
                 raise own from error
-            await self._on_failure(provider, error)
-            raise
+            found = await self._without_blame(call, error)
+            await self._on_failure(provider, found)
+            raise found from None
         self.judge.on_answer(provider.lower_name, prompt.hash, passage)
         if done.usage.prompt_tokens + done.usage.completion_tokens == 0:
             # No usage reported: count one token per character, so that budgets still bind.
@@ -224,8 +226,29 @@ class ProviderThrottle:
         own.usage, own.wait = error.usage, wait
         return own
 
+    async def _without_blame(self, call: _Call, error: errors.ProviderError) -> errors.ProviderError:
+        """EndpointWrong for a rejected request where the provider rejects others too, ProviderPaused where it
+        is paused for that by now: no chapter is to blame; else ``error``."""
+        key = call.provider.lower_name
+        if type(error) is not errors.RequestRejected or self.judge.has_answered(key, call.started):
+            return error
+        failure = await self._test(call)
+        if isinstance(failure, errors.ProviderPaused):
+            return failure
+        if not isinstance(failure, errors.RequestRejected):
+            return error
+        facts: dict[str, Any] = {**error.facts}
+        found = errors.EndpointWrong("provider.rejects_all", **facts)
+        found.usage = error.usage
+        return found
+
     async def _answers(self, failed: _Call) -> bool:
-        """Whether the provider answers a short request, for which the task of the ``failed`` one pays."""
+        """Whether the provider answers a :meth:`_test`."""
+        return await self._test(failed) is None
+
+    async def _test(self, failed: _Call) -> Exception | None:
+        """Send a short request, for which the task of the ``failed`` one pays; return its failure, None where
+        the provider answers."""
         started = self.judge.now(failed.provider.lower_name)
         spending = replace(failed.spending, usage=Usage())
         call = _Call(failed.client, TEST_PROMPT, failed.model, spending, lambda: False, started)
@@ -234,11 +257,11 @@ class ProviderThrottle:
                 await self._ask(call)
         except errors.ReplyError:
             pass
-        except (errors.ProviderError, TimeoutError):
-            return False
+        except (errors.ProviderError, TimeoutError) as error:
+            return error
         took = time.monotonic() - call.began
         await self.pauses.share(self.breaker.record_success(call.provider.name, took))
-        return True
+        return None
 
     def _record_usage(self, call: _Call, usage: Usage, unanswered: int = 0) -> None:
         # A request that timed out or was cancelled is billed: one token per character of its prompt leaves

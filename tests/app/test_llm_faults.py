@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from kgnb.llm.fake import model as fake_model
 from kgnb.llm.fake.server import Faults
 from tests.conftest import lent_folder
 from tests.support.commands import KEY, Place, Ran, Running, llm, novel
+from tests.support.scripted_llm import Answer, Scripted, completion, error
 
 CHAPTERS = 8
 _seeds = itertools.count(500)
@@ -184,6 +186,53 @@ class TestSaysNo:
             refused(ran, "lost", "no-such-model", "404")
             task_id = place.sql("SELECT max(id) FROM knowledge_graph_tasks")[0][0]
             assert status(place, task_id)["failed"] == 0
+
+
+class TestWhoseFault:
+    """A refusal that every request gets is no chapter's fault; one that a chapter gets is."""
+
+    @pytest.mark.parametrize(
+        ("name", "answer", "words", "most"),
+        [
+            ("no400", (400, error("invalid", "Bad request."), {}), ("HTTP 400", "kgnb providers add"), 40),
+            ("huge", (200, completion("x" * 5_000_000), {}), ("4 MB", "max_output_tokens"), 5),
+        ],
+    )
+    async def test_a_provider_that_refuses_everything_ends_the_build_at_once(
+        self, place: Place, tmp_path: Path, name: str, answer: Answer, words: tuple[str, ...], most: int
+    ) -> None:
+        book = novel(tmp_path / "book.txt", 40, seed=next(_seeds), lines=6)
+        async with Scripted(answer, models={"/v1/models": ["m"]}) as server:
+            env = asked_at(server, name)
+            ran = await asyncio.to_thread(place.run, "build", book, "--provider", name, "--json", env=env)
+        refused(ran, name, *words)
+        assert len(server.seen) <= most
+        task_id = place.sql("SELECT max(id) FROM knowledge_graph_tasks")[0][0]
+        assert status(place, task_id)["failed"] == 0
+
+    async def test_a_chapter_that_alone_is_refused_fails_and_the_others_are_read(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        book = novel(tmp_path / "book.txt", 4, seed=next(_seeds), lines=6)
+        book.write_text(
+            book.read_text("utf-8").replace("\n第2章", "\n第2章 此章不宜\n此章不宜。", 1), "utf-8"
+        )
+
+        def answer(body: dict[str, Any]) -> Answer:
+            bad = "此章不宜" in body["messages"][-1]["content"]
+            return (400, error("invalid", "Bad request."), {}) if bad else (200, completion(), {})
+
+        async with Scripted(answer, models={"/v1/models": ["m"]}) as server:
+            env = asked_at(server, "choosy") | {"KGNB_RETRY_SECONDS": "0.1"}
+            command = ("build", book, "--provider", "choosy", "--json", "--slots", "1")
+            ran = await asyncio.to_thread(place.run, *command, env=env)
+        assert ran.code == 1, ran
+        assert (ran.json["completed"], ran.json["failed"]) == (3, 1)
+
+
+def asked_at(server: Scripted, name: str) -> dict[str, str]:
+    at = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": KEY, "OPENAI_MODEL": "m"}
+    return {**at, "KGNB_PROVIDER_NAME": name}
 
 
 class TestDeadLetters:

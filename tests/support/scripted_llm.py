@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from pydantic import SecretStr
@@ -20,6 +21,9 @@ CANARY = "sk-canary-7f3a91c2d4e5"
 
 
 TEXT = "刘备与关羽在涿城相见，说道天下大势。张飞大笑。关羽和曹操同行。"
+
+
+Answer = tuple[int, str, dict[str, str]] | bytes
 
 
 class CountingClient(LlmClient):
@@ -64,11 +68,14 @@ def address(server: asyncio.Server) -> str:
 class Scripted:
     """A server that answers every chat request with what it is told, for what the dry run does not have.
 
-    ``models``: what it lists, by path.
+    ``answers``: the last of them for ever; a function makes one of the request. ``models``: what it lists, by
+    path.
     """
 
     def __init__(
-        self, *answers: tuple[int, str, dict[str, str]] | bytes, models: dict[str, list[str]] | None = None
+        self,
+        *answers: Answer | Callable[[dict[str, Any]], Answer],
+        models: dict[str, list[str]] | None = None,
     ) -> None:
         self.answers = list(answers)
         self.models = models or {}
@@ -90,7 +97,7 @@ class Scripted:
                 first, *lines = head.strip().split("\r\n")
                 headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
-                answer: tuple[int, str, dict[str, str]] | bytes
+                answer: Any
                 if first.startswith("GET"):
                     self.listed += 1
                     names = self.models.get(first.split()[1].partition("?")[0])
@@ -99,6 +106,7 @@ class Scripted:
                 else:
                     self.seen.append((first, headers, json.loads(body)))
                     answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                    answer = answer(self.seen[-1][2]) if callable(answer) else answer
                 if isinstance(answer, bytes):
                     writer.write(answer)
                     break
