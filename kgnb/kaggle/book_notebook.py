@@ -20,6 +20,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.input_file import reading
 from kgnb.core.kaggle_inputs import find_input
 from kgnb.core.messages import say
+from kgnb.kaggle.cells import cell_text
 from kgnb.llm.local import PROVIDER
 
 Notebook = dict[str, Any]
@@ -42,20 +43,21 @@ def notebook(books: str, *, provider: str | None, earlier: str | None) -> Notebo
 
     ``provider`` as in :func:`kgnb.build`. ``earlier``: the run (OWNER/NAME) whose output it goes on from.
     """
-    build = BUILD.format(earlier=json.dumps(earlier or ""), provider=repr(provider))
-    prepare = [("code", PREPARE)] if provider == PROVIDER else []
-    cells = [("markdown", TITLE), ("code", books), *prepare, ("code", build), ("code", GRAPHS)]
+    build = cell_text("build.py.txt", earlier=json.dumps(earlier or ""), provider=repr(provider))
+    prepare = [("code", cell_text("prepare_gpu.py.txt"))] if provider == PROVIDER else []
+    title, graphs = cell_text("title.md"), cell_text("graphs.py.txt")
+    cells = [("markdown", title), ("code", books), *prepare, ("code", build), ("code", graphs)]
     return {"cells": [{"cell_type": kind, "source": source} for kind, source in cells]}
 
 
 def carried(packed: bytes) -> str:
     """Return the code of a cell that holds the packed books itself."""
-    return CARRIED.format(text=as_text(packed))
+    return cell_text("books_carried.py.txt", text=as_text(packed))
 
 
 def attached(dataset: str) -> str:
     """Return the code of a cell that finds the packed books in a dataset (OWNER/NAME)."""
-    return ATTACHED.format(dataset=json.dumps(dataset))
+    return cell_text("books_attached.py.txt", dataset=json.dumps(dataset))
 
 
 def earlier_data(run: str) -> str:
@@ -138,64 +140,3 @@ def _unpack(packed: bytes) -> list[Path]:
     root = Path(tempfile.mkdtemp(prefix="kgnb-books-"))
     with zipfile.ZipFile(io.BytesIO(lzma.decompress(packed))) as archive:
         return [Path(archive.extract(name, root)) for name in sorted(archive.namelist())]
-
-
-# --- the cells' text
-
-TITLE = """\
-# kgnb：拆书
-
-由 `kgnb kaggle push` 生成：全部运行，就把带来的书拆成图谱。
-`graph.html` 是图，`graph.json` 是数据，`kgnb-report.html` 是这次运行的报告。
-
-*Made by `kgnb kaggle push`: Run All turns the books that came along into graphs. `graph.html` is the picture,
-`graph.json` the data, `kgnb-report.html` tells how the run went.*"""
-
-CARRIED = '''\
-# 书就在这个单元格里，不用看。 The books are in this cell; nothing to read.
-from kgnb.kaggle.book_notebook import unpack_text
-
-BOOKS = unpack_text("""
-{text}
-""")
-'''
-
-ATTACHED = """\
-# 书在附加的私有数据集里。 The books are in the attached private dataset.
-from kgnb.kaggle.book_notebook import unpack_dataset
-
-BOOKS = unpack_dataset({dataset})
-"""
-
-PREPARE = """\
-# 用这个笔记本的 GPU 读：vLLM 装在它自己的环境里，不动 Kaggle 的包。
-# Read with this notebook's GPU: vLLM goes into an environment of its own, beside Kaggle's packages.
-from kgnb.llm.local.engines import prepare_gpu
-
-prepare_gpu()
-"""
-
-BUILD = """\
-# 拆书，直到做完，或会话快结束时收尾；没做完的章节下次接着做。
-# Build until all is done, or leave in time before the session ends; the next push goes on from there.
-import kgnb
-from kgnb.kaggle.book_notebook import earlier_data
-
-node = kgnb.Node.from_env(resume_from=earlier_data({earlier}))
-node.start()
-tasks = [node.submit(book, {provider}) for book in BOOKS]
-node.run_until()
-"""
-
-GRAPHS = """\
-# 图和数据。 The pictures and the data.
-for number, task in enumerate(tasks, 1):
-    name = "graph" if len(tasks) == 1 else f"graph-{number}"
-    try:
-        book = kgnb.open(task)
-    except kgnb.KgnbError as error:  # 还没做完 not finished yet
-        print(error)
-        continue
-    print(book, book.save(f"{name}.html"), book.save(f"{name}.json"))
-    book.show()
-"""

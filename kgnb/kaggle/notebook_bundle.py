@@ -24,6 +24,7 @@ from typing import Any
 from kgnb import _HOME, __version__
 from kgnb.core.errors import InputError
 from kgnb.kaggle.book_notebook import as_text
+from kgnb.kaggle.cells import cell_text
 from kgnb.kaggle.kernel_metadata import read_json
 
 Notebook = dict[str, Any]
@@ -58,7 +59,7 @@ class Wheel:
 
     @cached_property
     def text(self) -> str:
-        """The wheel's files as a cell carries them, which :data:`CARRIED` unpacks; takes two
+        """The wheel's files as a cell carries them, which cells/install_carried.py.txt unpacks; takes two
         seconds.
 
         Neighbours of one kind compress best. Without comments, without docstrings that help() doesn't show a
@@ -217,9 +218,10 @@ def install_code(wheel: Wheel | None, variables: Mapping[str, str]) -> str:
         "extras": f"[{','.join(EXTRAS)}]",
     }
     if wheel is None:
-        return FROM_PYPI.format(**facts)
+        return cell_text("install_from_pypi.py.txt", **facts)
     needs = json.dumps(requirements(wheel))
-    return CARRIED.format(needs=needs, name=json.dumps(wheel.name), wheel=wheel.text, **facts)
+    facts |= {"needs": needs, "name": json.dumps(wheel.name), "wheel": wheel.text}
+    return cell_text("install_carried.py.txt", **facts)
 
 
 def written(notebook: Notebook) -> str:
@@ -241,98 +243,3 @@ def source_of(cell: Mapping[str, Any]) -> str:
     """Return a cell's source as one text, also if it is stored as lines."""
     source = cell["source"]
     return source if isinstance(source, str) else "".join(source)
-
-
-CARRIED = '''\
-# @title 安装 kgnb {version} · Install kgnb
-# 安装包就在这个单元格里，下面不用看。 kgnb itself is in this cell; nothing to read below.
-WHEELS = ""  # @param {{type:"string"}}
-# 断网时 offline: "用户名/数据集" OWNER/DATASET (kgnb kaggle wheels)
-
-
-def _install_kgnb(packed):
-    import base64, importlib.metadata, lzma, os, pathlib, re, subprocess, sys, tempfile, zipfile
-
-    for name, value in {variables}.items():
-        os.environ.setdefault(name, value)
-
-    def here(name):
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            return None
-
-    if here("kgnb") == "{version}":
-        return
-    folder = pathlib.Path(tempfile.mkdtemp())
-    parts = lzma.decompress(base64.b85decode("".join(packed.split()))).decode("gb18030").split("\\0")
-    files = dict(zip(parts[::2], parts[1::2]))
-    record = next(path for path in files if path.endswith("/METADATA")).replace("METADATA", "RECORD")
-    files[record] = "".join(f"{{path}},,\\n" for path in files)
-    with zipfile.ZipFile(wheel := folder / {name}, "w") as archive:
-        for path, text in files.items():
-            archive.writestr(path, text)
-    def plain(name):
-        return re.sub("[-_.]+", "-", name).lower()
-
-    def numbers(version):
-        return [int(number) for number in re.findall("[0-9]+", version)[:3]]
-
-    # 这里已有的包保持不动；没有的，装测试过的版本；kgnb 要用而这里太旧的，换同一大版本里够新的。
-    # What is here stays as it is; what isn't comes as tested; what is too old moves within its major version.
-    needs = {needs}
-    names = {{plain(one.metadata["Name"] or "kgnb") for one in importlib.metadata.distributions()}}
-    kept = {{name: version for name in names - {{"kgnb"}} if re.match("[0-9]", version := here(name) or "")}}
-    lowest = {{plain(name): version for name, (version, _) in needs.items()}}
-    old = {{name: low for name, low in lowest.items() if name in kept and numbers(kept[name]) < numbers(low)}}
-    near = [f"{{n}}<{{numbers(low)[0] + 1}}" for n, low in old.items()]
-    fixed = near + [f"{{n}}=={{v}}" for n, v in kept.items() if n not in old]
-    loose = [f"{{n}}=={{v}}" for n, v in kept.items() if n not in lowest]
-    constraints = folder / "kept.txt"
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", constraints]
-    if given := WHEELS or os.environ.get("KGNB_WHEELS", ""):
-        slug = given.rpartition("/")[2]
-        places = [given, f"/kaggle/input/{{slug}}", f"/kaggle/input/datasets/{{given}}"]
-        found = [one for one in places if slug and os.path.isdir(one)]
-        if not found:
-            raise RuntimeError(f"{{given}}: 请用 Add Input 附加这个数据集。 Attach this dataset (Add Input).")
-        pip += ["--no-index", "--find-links", found[0]]
-    pip += [str(wheel) + "{extras}", *([] if here("ipywidgets") else ["ipywidgets"])]
-    pins = [f"{{name}}=={{tried}}" for name, (_, tried) in needs.items() if tried and not here(name)]
-    # 最后一次放开 kgnb 直接要用的。 The last attempt lets go of what kgnb itself asks for.
-    for limits, wanted in ((fixed, pins), (fixed, []), (loose, [])):
-        constraints.write_text("\\n".join(limits))
-        done = subprocess.run([*pip, *wanted], capture_output=True, text=True)
-        if done.returncode == 0 or "Retry(total=0" in done.stderr:  # 后者是没有网 the latter: no network
-            break
-    if done.returncode:
-        print(done.stdout[-2000:], done.stderr[-2000:])
-        raise RuntimeError(
-            "没有装上 kgnb：请在右侧 Settings 打开 Internet（账号要验证过手机号）再运行；断网时填 WHEELS。 "
-            "kgnb was not installed: switch Internet on in Settings (the account must be verified by phone) "
-            "and run again; offline, fill in WHEELS."
-        )
-    importlib.invalidate_caches()
-    if replaced := [f"{{n}} {{v}} → {{here(n)}}" for n, v in kept.items() if here(n) != v]:
-        print("替换了 replaced:", ", ".join(replaced))
-
-
-_install_kgnb("""
-{wheel}
-""")
-import kgnb
-
-print("kgnb", kgnb.__version__)
-'''
-
-FROM_PYPI = """\
-# @title 安装 kgnb {version} · Install kgnb
-import os
-
-for name, value in {variables}.items():
-    os.environ.setdefault(name, value)
-%pip install -q "kgnb{extras}=={version}"
-import kgnb
-
-print("kgnb", kgnb.__version__)
-"""

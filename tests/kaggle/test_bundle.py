@@ -20,7 +20,8 @@ from pydantic import SecretStr
 
 import kgnb
 from kgnb.core.errors import InputError
-from kgnb.kaggle import book_notebook, notebook_bundle
+from kgnb.kaggle import notebook_bundle
+from kgnb.kaggle.cells import cell_text
 from kgnb.kaggle.notebook_bundle import Wheel
 from kgnb.kaggle.secret_check import check_secrets
 from tests.support.commands import environment
@@ -226,7 +227,7 @@ class TestSecrets:
 
     def test_packed_text_that_looks_like_a_key_by_chance(self, small_wheel: Wheel) -> None:
         looks = "x!sk-" + "a1B2" * 8
-        cell = book_notebook.CARRIED.format(text=looks)
+        cell = cell_text("books_carried.py.txt", text=looks)
         check_secrets(notebook(cell), small_wheel, {})
         with pytest.raises(InputError, match="1"):
             check_secrets(notebook(f"{cell}\nx = '{looks}'"), small_wheel, {})
