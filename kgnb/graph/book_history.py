@@ -101,7 +101,8 @@ def book_history(
     turns = found.standing.turns_of(edges)
     ties = {key: _all_chapters(key, edge, found.ties[key].values(), people) for key, edge in edges.items()}
     for key in turns.keys() - edges.keys():
-        ties[key] = _all_chapters(key, None, found.ties[key].values(), people)
+        told = found.ties[key].values() or (found.standing.inferred[key],)
+        ties[key] = _all_chapters(key, None, told, people)
     return BookHistory(people, ties, found.described, turns)
 
 
@@ -185,6 +186,8 @@ class _Standing:
     def __init__(self) -> None:
         self._facts: dict[EdgeKey, TieFacts] = {}  # of those that others can contradict
         self._odds: defaultdict[EdgeKey, float] = defaultdict(float)  # of the others
+        self.inferred: dict[EdgeKey, TieChapter] = {}
+        """Ties that no chapter states → where they follow from what is stated."""
         self._holds: set[EdgeKey] = set()
         self._is_stale = False
         self._turns: defaultdict[EdgeKey, list[int]] = defaultdict(list)
@@ -207,9 +210,12 @@ class _Standing:
     def end_chapter(self, chapter: int) -> None:
         """Note which ties the chapter has brought or refuted."""
         if self._is_stale:
-            holds = settled(self._facts, ("SIBLING",)).keys()
-            for key in holds ^ self._holds:
+            holds = settled(self._facts, ("SIBLING",))
+            for key in holds.keys() ^ self._holds:
                 self._turns[key].append(chapter)
+            for key in holds.keys() - self._facts.keys():
+                [(number, strength)] = holds[key].strengths.items()
+                self.inferred.setdefault(key, TieChapter(number, strength))
             self._holds, self._is_stale = set(holds), False
 
     def turns_of(self, edges: Mapping[EdgeKey, GraphEdge]) -> dict[EdgeKey, list[int]]:
@@ -217,7 +223,7 @@ class _Standing:
         return {
             key: turns
             for key, turns in self._turns.items()
-            if key[0] == key[2] or ((key in self._facts or key in edges) and len(turns) % 2 == (key in edges))
+            if key[0] == key[2] or len(turns) % 2 == (key in edges)
         }
 
 
@@ -245,13 +251,13 @@ def _known_since(
 ) -> dict[str, int]:
     """Return name → number of the chapter from which it is known to be this person's.
 
-    First chapter for the name that the book uses first. For other names: the chapter in which the text, or a
-    reply, links the name to another name of the person; the person's last chapter where nothing links the
-    two.
+    First chapter for the name that the book uses first, of several the one that is known first. For other
+    names: the chapter in which the text, or a reply, links the name to another name of the person; the
+    person's last chapter where nothing links the two.
     """
     own = person.node.text("name") or person.node.key
     first = {name: min(chapters) for name, chapters in person.chapters.items() if name}
-    start = min(first, key=lambda name: (first[name], name != own), default=own)
+    start = min(first, key=lambda name: (first[name], known.get(name, 0), name != own), default=own)
     everywhere = sorted(set[int]().union(*person.chapters.values())) or [0]
     since = {}
     aliases = sorted(person.node.texts("aliases"), key=lambda name: order.get(name, len(order)))
@@ -265,19 +271,21 @@ def _all_chapters(
     ends: EdgeKey, edge: GraphEdge | None, told: Iterable[TieChapter], people: Mapping[NodeKey, PersonHistory]
 ) -> list[TieChapter]:
     """Return the chapters of the edge, in order; a chapter without a row has the edge's strength and no
-    quote.
+    quote. ``edge``: None for a tie that only a part of the book has.
 
     A chapter occurs twice where it names an end both by a known name and by a name not known yet to be the
     person's.
     """
     kept: dict[tuple[int, str, str], TieChapter] = {}
-    for here in told:
+    own = set(edge.numbers("chapters")) if edge else set[int]()
+    for here in (one for one in told if not own or one.chapter in own):
         key = here.chapter, *_unknown(here, people[ends[0]], people[ends[2]])
         if key not in kept or (here.strength, here.quote) > (kept[key].strength, kept[key].quote):
             kept[key] = here
     chapters = {number for number, *_ in kept}
-    missing = () if edge is None else edge.numbers("chapters") or [0]
-    rest = [TieChapter(n, int(edge.number("strength", 5))) for n in missing if edge and n not in chapters]
+    strength = int(edge.number("strength", 5)) if edge else 0
+    missing = (own or {0}) - chapters if edge else ()
+    rest = [TieChapter(number, strength) for number in missing]
     return sorted([*kept.values(), *rest], key=lambda here: here.chapter)
 
 

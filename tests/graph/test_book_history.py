@@ -105,3 +105,16 @@ def test_two_names_of_one_person_know_each_other_until_they_are_one() -> None:
     found = book_history(novel(), [said(3, "the convict", "KNOWS", "Provis", 0.9)], {"Provis": 5}, ("KNOWS",))
     [here] = found.ties[MAGWITCH, "KNOWS", MAGWITCH]
     assert (here.source, here.target) == ("Provis", "the convict")
+
+
+def test_of_two_names_in_the_first_chapter_the_one_known_first_is_the_person() -> None:
+    rows = [(1, Extraction(characters=[Character(name="the convict"), Character(name="Provis")]))]
+    since = book_history(novel(), rows, {"the convict": 4, "Provis": 1}).people[MAGWITCH].since
+    assert (since["Provis"], since["the convict"]) == (1, 4)
+
+
+def test_a_tie_has_the_chapters_of_the_graph() -> None:
+    """Rows of a tie that was refuted, and then inferred from others, are no chapters of it."""
+    graph = novel()
+    graph.edges[MAGWITCH, "KNOWS", PIP].properties["chapters"] = [1]
+    assert [one.chapter for one in book_history(graph, ROWS, {}).ties[MAGWITCH, "KNOWS", PIP]] == [1]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kgnb.core.messages import texts
 from tests.support import jupyter_lab, screenshots
 from tests.support.commands import Place, llm, novel
 from tests.support.jupyter_lab import ARTEFACTS, CELL, Lab, open_notebook, run_all, run_cell, tab
@@ -241,8 +242,25 @@ def _its_graph(page: Any, place: Place, shelf: Shelf) -> None:
     frame.locator("details.tools > summary").click()
     time.sleep(0.4)  # until it stands still
     document(page, place, "panel-graph", until=panel.locator("iframe"))
-    click(page, "静态")
-    panel.locator("img[src^='data:image/svg']").wait_for()
+    _is_corrected(page, shelf)
+
+
+def _is_corrected(page: Any, shelf: Shelf) -> None:
+    """A note on a person is in the person's card at once."""
+    panel, words = page.locator(PANEL).first, texts("zh")
+    panel.locator(f"input[placeholder='{words['panel.type_a_name']}']").fill(shelf.hero)
+    kinds = panel.locator(f"select:visible:has(option:text-is('{words['explorer.fix_note']}'))")
+    kinds.select_option(label=words["explorer.fix_note"])
+    panel.locator(f"input[placeholder='{words['panel.hint_to']}']").fill("批注一则")
+    page.keyboard.press("Tab")
+    picture(page, "corrections")
+    panel.locator(f"button:visible:text-is('{words['panel.fix']}')").click()
+    panel.locator("select:visible:has(option:has-text('批注一则'))").wait_for()
+    frame = panel.frame_locator("iframe")
+    frame.locator("#panel p.hint").first.wait_for()  # drawn anew: nobody is chosen
+    frame.locator("#search").fill(shelf.hero)
+    frame.locator("#search").press("Enter")
+    frame.locator("#panel p:has-text('批注一则')").wait_for()
 
 
 def _its_page(page: Any, place: Place, shelf: Shelf) -> None:

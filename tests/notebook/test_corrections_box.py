@@ -12,7 +12,7 @@ import kgnb
 from kgnb.app.context import open_app
 from kgnb.core.errors import InputError
 from kgnb.core.settings import Settings
-from kgnb.notebook.panel.fix_box import FixBox
+from kgnb.notebook.panel.corrections_box import CorrectionsBox
 from tests.support.commands import STORY
 
 
@@ -45,27 +45,57 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         made.append(asyncio.run(work()))
 
     controller = Controller()
-    box = FixBox(controller, lambda: book.result.task_id, lambda: "沈砚", change)  # type: ignore[arg-type]
+    box = CorrectionsBox(controller, lambda: book.result.task_id, change)  # type: ignore[arg-type]
+    box.person.value = "沈砚"
     box.told, box.shown = made, controller  # type: ignore[attr-defined]
     return box
 
 
 def test_each_kind_is_applied_at_once_and_a_contradiction_says_why(box: Any) -> None:
-    box.kind.value, box.to.value, box.reason.value = "note", "其实是沈家后人", "第六章"
+    to, kind = box.fields["to"], box.fields["type"]
+    kind_of_tie = kind.layout
+    box.kind.value, to.value = "note", "其实是沈家后人"
+    box.apply.click()
+    assert "其实是沈家后人" in box.told[-1]
+    assert kgnb.open().graph().nodes["Character", "沈砚"].text("note") == "其实是沈家后人"
+    assert kind_of_tie.display == "none"
+    box.kind.value, to.value, kind.value = "tie", "顾三娘", "SPOUSE"
+    box.fields["reason"].value = "第六章"
+    assert kind_of_tie.display == ""
     box.apply.click()
     assert "第六章" in box.told[-1]
-    assert kgnb.open().graph().nodes["Character", "沈砚"].text("note") == "其实是沈家后人"
-    box.kind.value, box.to.value, box.type.value = "tie", "顾三娘", "SPOUSE"
-    assert box.type.layout.display is None
-    box.apply.click()
     assert any(edge.type == "SPOUSE" for edge in kgnb.open().graph().edges.values())
-    box.kind.value, box.to.value = "rename", "陆青禾"
+    box.kind.value, to.value = "rename", "陆青禾"
     box.apply.click()
     assert "陆青禾" in box.shown.error
-    box.to.value = box.shown.error = ""
+    to.value = box.shown.error = ""
     box.apply.click()
     assert box.shown.error, "a name is missing"
     box.kind.value = "kind"
-    assert box.to.layout.display == "none"
+    assert to.layout.display == "none"
     box.apply.click()
     assert ("Character", "沈砚") not in kgnb.open().graph().nodes
+
+
+def test_persons_are_merged_split_and_both_undone(box: Any) -> None:
+    def people() -> set[str]:
+        return {node.key for node in kgnb.open().graph().nodes.values() if node.label == "Character"}
+
+    before = people()
+    box.kind.value, box.fields["to"].value = "merge", "顾三娘"
+    box.apply.click()
+    assert people() == before - {"顾三娘"}
+    box.kind.value = "split"
+    assert box.fields["to"].layout.display == "none"
+    box.apply.click()
+    assert box.shown.error, "no alias is chosen"
+    box.fields["alias"].options = [("顾三娘", "顾三娘")]
+    box.apply.click()
+    assert people() == before
+    box.undo.click()
+    box.shown.error = ""
+    box.decision.options = [("1", 1), ("2", 2)]
+    for number in (2, 1):
+        box.decision.value = number
+        box.undo.click()
+    assert (box.shown.error, people()) == ("", before)
