@@ -113,6 +113,7 @@ class _Work:
             heapq.heappush(self._queue, (-odds, one, other))
 
     def join(self, one: Names, other: Names, odds: float) -> Names:
+        """Join two clusters and note the join; return the joined cluster, its names sorted."""
         joined = tuple(sorted((*one, *other)))
         self.found.members -= {one, other}
         self.found.members.add(joined)

@@ -66,6 +66,7 @@ class ChapterText:
 
     @cached_property
     def _letters(self) -> str:  # a reply that only copies from the text needs none of them
+        """The text's :func:`letters`."""
         return letters(self._text)
 
     @cached_property
@@ -93,6 +94,9 @@ class ChapterText:
         return self._wording(at, wanted, quote) if at >= 0 else self._find_pieces(quote)
 
     def _find_pieces(self, quote: str) -> str:
+        """Return the text's wording of a quote with ellipses, pieces joined by ……; "" unless all pieces occur
+        in their order, each near the last.
+        """
         pieces = [piece for piece in _GAP.split(quote) if letters(piece)]
         if not 2 <= len(pieces) <= MAX_PIECES or any(_is_too_short(letters(p)) for p in pieces):
             return ""
@@ -137,15 +141,20 @@ class ChapterText:
         return len(words) > 1 and all(w in (self._words if w.isascii() else self._letters) for w in words)
 
     def _has_letters(self, form: str) -> bool:
+        """Return whether a form occurs, as it is or by its letters; False for a form without letters."""
         wanted = letters(form)
         return wanted != "" and (form in self._text or wanted in self._letters)
 
     @cached_property
     def _words(self) -> frozenset[str]:
+        """The words of the text, each by its letters."""
         return frozenset(map(letters, _WORD.findall(self._text)))
 
 
 def _is_too_short(wanted: str) -> bool:
+    """Return whether letters are too few to prove anything: below :data:`MIN_WEIGHT`, a Chinese character
+    counting twice.
+    """
     if len(wanted) >= MIN_WEIGHT:
         return False
     return 2 * len(wanted) - len(wanted.encode("ascii", "ignore")) < MIN_WEIGHT
@@ -158,6 +167,7 @@ def _leading_marks(text: str) -> int:
 
 
 def _is_mark(character: str) -> bool:
+    """Return whether a character is neither letter, digit nor white space."""
     return not _LETTERS[ord(character)] and not character.isspace()
 
 
@@ -182,6 +192,9 @@ def verify(extraction: Extraction, chapter: ChapterText) -> Extraction:
 
 
 def _verified(item: _Claim, chapter: ChapterText) -> _Claim:
+    """Return the event or relation with its quote in the text's wording, or with ``unverified`` and less
+    confidence.
+    """
     if found := chapter.find_quote(item.evidence):
         return item if found == item.evidence else item.model_copy(update={"evidence": found})
     lowered = round(item.confidence * UNVERIFIED_FACTOR, 4)

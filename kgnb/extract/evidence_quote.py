@@ -73,6 +73,7 @@ def _clauses(text: str, sentence: Span, part: Span, spare: int) -> Span:
 
 
 def _one_line(part: str) -> str:
+    """Return a part of the text on one line, without closing marks of an earlier quotation at its start."""
     return _STRAY.sub("", part.strip()).lstrip(_CLOSERS).replace("\n", " ")
 
 

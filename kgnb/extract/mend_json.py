@@ -42,6 +42,9 @@ def with_ascii_punctuation(text: str) -> str:
 
 
 def _translated(text: str) -> str:
+    """Return the text with ASCII for full-width punctuation outside of its strings, which end in straight
+    quotes.
+    """
     pieces: list[str] = []
     at = 0
     while opens := _OPENS.search(text, at):
@@ -82,6 +85,7 @@ def repaired(body: str) -> tuple[Any, int] | None:
 
 
 def _count_objects(value: Any) -> int:
+    """Return the number of JSON objects in a value, nested ones included: [{"a": {}}] → 2."""
     if isinstance(value, list):
         return sum(map(_count_objects, value))
     return 1 + sum(map(_count_objects, value.values())) if isinstance(value, dict) else 0

@@ -40,6 +40,9 @@ _by_name = attrgetter("name")
 
 
 def _by_ends(item: Relation) -> tuple[str, str, str]:
+    """Return (source, TYPE, target), the ends sorted for a symmetric type: relations with the same key are
+    merged.
+    """
     kind = item.type.upper()
     source, target = item.source, item.target
     if kind in SYMMETRIC_RELATIONS and target < source:
@@ -48,6 +51,9 @@ def _by_ends(item: Relation) -> tuple[str, str, str]:
 
 
 def _merged(lists: Iterable[Sequence[_Item]], key: Callable[[_Item], Any]) -> list[_Item]:
+    """Return the items of all lists, those with the same key united, in the order of first occurrence, at
+    most MAX_CHAPTER_ITEMS.
+    """
     found: dict[Any, _Item] = {}
     for items in lists:
         for item in items:
@@ -58,6 +64,7 @@ def _merged(lists: Iterable[Sequence[_Item]], key: Callable[[_Item], Any]) -> li
 
 
 def _united(one: _Item, other: _Item) -> _Item:
+    """Return one item from two of the same person or claim; of claims the quote of the better one."""
     united: dict[str, Any] = {name: _union(mine, getattr(other, name)) for name, mine in one}
     claims = (Event, Relation)
     if isinstance(one, claims) and isinstance(other, claims):
@@ -75,6 +82,9 @@ def _rank_of_quote(claim: Event | Relation) -> tuple[bool, bool, int]:
 
 
 def _union(mine: Any, others: Any) -> Any:
+    """Return the union of two values: lists without repetition, the first text that is not empty, the higher
+    number.
+    """
     if isinstance(mine, list):
         return list(dict.fromkeys([*mine, *others]))[:MAX_ITEMS]
     if isinstance(mine, str):

@@ -28,6 +28,9 @@ _RATING = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(?:\s*/\s*([1-9]\d{0,8}))?")
 
 
 def _name(value: object) -> str:
+    """Return a name on one line, at most MAX_NAME characters. Raises ValueError for an empty or far too long
+    one.
+    """
     if isinstance(value, str) and len(value) > MAX_NAME * 2:
         raise ValueError("too long for a name")
     name = clean(value, MAX_NAME)
@@ -47,6 +50,10 @@ def _names(value: object) -> list[str]:
 
 
 def _number(low: float, high: float, default: float) -> Any:
+    """Return a function that reads a number from a reply's value: clipped to ``low``-``high``, ``default``
+    for anything else; "8/10" → 8 of ``high``'s scale.
+    """
+
     def read(value: object) -> float:
         if type(value) is float and low <= value <= high:
             return value
@@ -65,6 +72,9 @@ def _number(low: float, high: float, default: float) -> Any:
 
 
 def _integer(low: int, high: int, default: int) -> Any:
+    """Return a function like :func:`_number`'s for integers; a fraction between 0 and 1 counts as a share of
+    ``high``.
+    """
     read = _number(low, high, default)
 
     def integer(value: object) -> int:

@@ -57,6 +57,7 @@ class NameIndex:
         return found
 
     def _find(self, names: tuple[str, ...]) -> Presence:
+        """Return the sentences and windows of the names, without cache."""
         if len(names) > 1:  # each name is looked up once
             parts = [self.presence((name,)) for name in names]
             windows = sum((part.windows for part in parts[1:]), parts[0].windows)

@@ -156,6 +156,9 @@ class _BookText:
 
 
 def _scan_zh(text: str, *, forks: bool) -> Iterable[_Found]:
+    """Yield (name, all names, kind, offsets, reasons) of each person, then each place and organization of a
+    Chinese book.
+    """
     from kgnb.extract.zh.clauses import Clauses
 
     forks = forks and len(text) >= LONG
@@ -177,6 +180,9 @@ def _scan_zh(text: str, *, forks: bool) -> Iterable[_Found]:
 
 
 def _scan_en(text: str) -> Iterable[_Found]:
+    """Yield (name, all names, kind, offsets, reasons) of each person, then each place and organization of an
+    English book.
+    """
     from kgnb.extract.en import places, resolver
     from kgnb.extract.en.names import NameClassifier
 

@@ -43,12 +43,14 @@ def entry_at(entry: NameEntry, chapter: int) -> tuple[NameEntry, ...]:
 
 
 def _with_forms(entry: NameEntry, forms: list[str]) -> NameEntry:
+    """Return the entry with ``forms`` alone: the first as its name, the others as aliases."""
     reasons = tuple(one for one in entry.reasons if one[0] in forms and one[1] in forms)
     since = {form: entry.since[form] for form in forms if form in entry.since}
     return replace(entry, name=forms[0], aliases=tuple(forms[1:]), reasons=reasons, since=since)
 
 
 def _alone(kind: str, form: str, since: Mapping[str, int]) -> NameEntry:
+    """Return an entry with one name, first mentioned in the chapter since which it is known."""
     return NameEntry(
         form, kind=kind, mentions=1, first_chapter=since[form], last_chapter=since[form], chapters=1
     )

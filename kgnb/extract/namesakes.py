@@ -121,10 +121,12 @@ def names_of(item: Character) -> _Names:
 
 
 def _overlap(one: _Names, other: _Names) -> bool:
+    """Return whether two sets share more than half of the names of the smaller one."""
     return 2 * len(one & other) > min(len(one), len(other))
 
 
 def _with_ends_renamed(extraction: Extraction, new: dict[str, str]) -> Extraction:
+    """Return the extraction with relation ends and participants replaced by ``new`` (old name → new name)."""
     relations = [
         r.model_copy(update={"source": new.get(r.source, r.source), "target": new.get(r.target, r.target)})
         for r in extraction.relations

@@ -135,6 +135,7 @@ def is_first_person(chapters: Sequence[Share]) -> bool:
 
 
 def _whole(parts: Sequence[Share]) -> Share:
+    """Return the sum of the counts of several parts."""
     return Share(sum(p.own for p in parts), sum(p.told for p in parts))
 
 

@@ -131,6 +131,7 @@ class MaskedText:
             yield one._replace(proof=tuple(self.original(*part) for part in one.proof))
 
     def _shifted(self, offset: int) -> int:
+        """Return the offset in the original text for an offset in the masked text."""
         k = bisect_left(self._starts, offset)
         return offset + (self._shifts[k - 1] if k else 0)
 

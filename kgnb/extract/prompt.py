@@ -52,6 +52,7 @@ class PromptBuilder:
 
     @cached_property
     def _known_names(self) -> _KnownNames:
+        """The names of the book, ready to be looked for in a chunk."""
         return _KnownNames(*self._names)
 
     def prompt(self, chunk: str, chapter: int | None = None, narrator: NameEntry | None = None) -> Prompt:
@@ -125,12 +126,14 @@ _KNOWN: dict[Lang, tuple[str, str, str]] = {
 
 
 def _lists(labels: Iterable[str], *, relations: bool, things: bool) -> list[str]:
+    """Return the names of the lists that a prompt asks for, in the schema's order."""
     wanted = {_LIST_OF[label] for label in labels if label in _LIST_OF}
     wanted |= {name for name, asked in (("relations", relations), ("things", things)) if asked}
     return [name for name in _SHAPES if name in wanted]
 
 
 def _system(lang: Lang, lists: Sequence[str], types: Sequence[str], kinds: Sequence[str]) -> str:
+    """Return the system message in a language; ``types``, ``kinds`` empty: without that rule."""
     shape = ",".join(f'"{name}":[{_SHAPES[name]}]' for name in lists)
     relations = _RELATIONS[lang].format(",".join(types)) if types else ""
     things = _KINDS[lang].format(",".join(kinds)) if kinds else ""
@@ -143,6 +146,7 @@ _SAFE = re.compile(r"[\w·•・&'’.\- ]+")
 
 
 def _is_safe(word: str) -> bool:
+    """Return whether a configured word is short and plain enough to stand in a prompt."""
     return len(word) <= 40 and _SAFE.fullmatch(word) is not None
 
 

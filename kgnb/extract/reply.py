@@ -136,6 +136,9 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_with_repeated_keys, strict=False)
 
 
 def _validated(lists: dict[str, list[Any]], *, repaired: bool, lost: int) -> Parsed:
+    """Return the reply's valid items as an extraction; ``lost`` grows by the items that are invalid or belong
+    to no list.
+    """
     kept: dict[str, Any] = {kind: [] for kind in model.Extraction.model_fields}
     lost += len(lists.pop(STRAYS, ()))
     for kind, items in with_own_fields(lists).items():
@@ -146,6 +149,7 @@ def _validated(lists: dict[str, list[Any]], *, repaired: bool, lost: int) -> Par
 
 
 def _valid_item(item: Any, kind: type[BaseModel]) -> BaseModel | None:
+    """Return the item as an object of ``kind``; None for an invalid one."""
     try:
         return kind.model_validate(item)
     except ValidationError:

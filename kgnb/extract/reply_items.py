@@ -130,6 +130,7 @@ def _kind_of_key(key: str, given: Any, is_named: bool) -> str | None:
 
 
 def _has_items(given: dict[str, Any]) -> bool:
+    """Return whether an object has a list under "items", as a JSON schema of a list has."""
     return isinstance(given.get("items"), list)
 
 
@@ -166,6 +167,7 @@ def items_of(value: Any) -> list[Any]:
 
 
 def _is_list_of_items(value: Any) -> bool:
+    """Return whether a value is a list with at least one object in it."""
     return isinstance(value, list) and dict in map(type, value)
 
 
@@ -280,6 +282,7 @@ def says_nothing(value: Any) -> bool:
 
 
 def _is_word_for_nothing(value: Any) -> bool:
+    """Return whether a value is a word for nothing: "None", " 无 " → True; None and 0 → False."""
     return isinstance(value, str) and value.strip().lower() in _NOTHING
 
 

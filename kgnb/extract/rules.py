@@ -133,6 +133,7 @@ def _name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool) -> _N
 
 
 def _build_name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool) -> _NameIndex:
+    """Return the index of a name table for one script; see :func:`_read` for its use."""
     entries, originals = _by_form(names, lang, traditional)
     narrator = next((entry for entry in entries.values() if entry.narrator), None)
     later = tuple(entry for entry in names if entry.since)
@@ -140,6 +141,7 @@ def _build_name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool)
 
 
 def _count_persons(names: Iterable[NameEntry]) -> int:
+    """Return the number of entries of kind "Character"."""
     return sum(entry.kind == "Character" for entry in names)
 
 
@@ -250,6 +252,9 @@ def _read(
 
 
 def _original_label(match: Statement, text: str, original: str) -> str:
+    """Return a statement's label in the script of the original text; ``text``: the same text in simplified
+    characters.
+    """
     spans = [slice(*part) for part in match.proof]
     unfolded = {s: o for span in spans for s, o in zip(text[span], original[span], strict=True)}
     return "".join(unfolded.get(char, char) for char in match.label)
@@ -278,6 +283,9 @@ def _confidence(mentions: int) -> float:
 
 
 def _characters(people: Sequence[Mention]) -> list[Character]:
+    """Return a character for each person mentioned, most mentions first; its aliases are those that occur in
+    the chapter.
+    """
     entries = {m.entry.name: m.entry for m in people}
     counts = Counter(m.entry.name for m in people)
     forms = {(m.entry.name, m.form) for m in people}
@@ -386,6 +394,7 @@ def _distinct(matches: Iterable[Statement]) -> list[Statement]:
 def _stated_relation(
     text: str, ends: Sequence[int], match: Statement, weights: Mapping[_Pair, float]
 ) -> Relation:
+    """Return the relation of a statement, its strength raised by the pair's co-occurrences in ``weights``."""
     one, other = sorted((match.source, match.target))
     return Relation(
         source=match.source,

@@ -46,6 +46,7 @@ def with_rules(found: Extraction, reply: Extraction) -> Extraction:
 
 
 def _stated(found: Extraction) -> set[frozenset[str]]:
+    """Return the pairs of persons with a relation other than KNOWS."""
     return {frozenset((r.source, r.target)) for r in found.relations if r.type != "KNOWS"}
 
 

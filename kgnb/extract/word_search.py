@@ -41,6 +41,7 @@ def trie_pattern(words: Iterable[str]) -> str:
 
 
 def _one_of(chars: Iterable[str]) -> str:
+    """Return a regular expression for one of the characters: "a" for one, "[ab]" for several."""
     escaped = [re.escape(char) for char in sorted(chars)]
     return escaped[0] if len(escaped) == 1 else f"[{''.join(escaped)}]"
 

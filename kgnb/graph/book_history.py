@@ -290,4 +290,7 @@ def _all_chapters(
 
 
 def _unknown(here: TieChapter, source: PersonHistory, target: PersonHistory) -> tuple[str, str]:
+    """Return the names of source and target that a reader of the chapter doesn't know yet, "" for each known
+    one.
+    """
     return source.unknown(here.source, here.chapter), target.unknown(here.target, here.chapter)

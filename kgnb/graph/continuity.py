@@ -183,6 +183,7 @@ def number_in_words(word: str) -> int:
 
 @cache
 def _data() -> dict[str, dict[str, Any]]:
+    """Return the tables of the data file; cached."""
     with (Path(__file__).parent / "data" / "continuity.toml").open("rb") as file:
         return tomllib.load(file)
 
@@ -190,6 +191,7 @@ def _data() -> dict[str, dict[str, Any]]:
 def _frames(
     lang: Lang, names: Mapping[str, NodeKey], kinds: Sequence[str]
 ) -> list[tuple[str, re.Pattern[str]]]:
+    """Return (kind, pattern) of the frames of ``kinds``, with all ``names`` in place of {name}."""
     data = _data()[lang]
     who = f"(?P<name>{trie_pattern(names)})"
     frames = [(kind, frame) for kind in kinds for frame in data[kind]]

@@ -114,6 +114,7 @@ def _place_by_sound(char: str) -> int:
 
 
 def _by_form(pairs: Iterable[tuple[str, _Bearer]]) -> dict[str, dict[_Bearer, None]]:
+    """Return form → bearers, each once, in their order; without empty forms."""
     found: defaultdict[str, dict[_Bearer, None]] = defaultdict(dict)
     for form, bearer in pairs:
         if form:

@@ -128,6 +128,7 @@ class GraphQuery:
                     self._chapters_of[ref].update(at)
 
     def _entity(self, node: GraphNode) -> Entity:
+        """Return the entity of a node, with its aliases and all chapters."""
         aliases = [*node.texts("aliases"), node.text("base_name")]  # the latter of a namesake
         name = node.text("name") or node.key
         chapters = self._chapters_of[node.ref].union(node.numbers("chapters"))
@@ -286,6 +287,7 @@ class GraphQuery:
         return [RankedEntity(entity, *self._count_neighbours(entity.ref)) for entity in chosen]
 
     def _count_neighbours(self, ref: NodeKey) -> tuple[int, int]:
+        """Return (number of neighbours that are no events, number of events)."""
         near = self._adjacent.get(ref, {})
         events = sum(other[0] == "Event" for other in near)
         return len(near) - events, events
@@ -306,12 +308,15 @@ def _match_rank(entity: Entity, wanted: str) -> int | None:
 
 
 def _presence(entity: Entity) -> tuple[int, int, NodeKey]:
+    """Return a sort key: characters first, then entities of more chapters."""
     return KINDS.index(entity.kind), -len(entity.chapters), entity.ref
 
 
 def _weight(edges: Iterable[GraphEdge]) -> float:
+    """Return the sum of the edges' weights."""
     return sum(edge_weight(edge) for edge in edges)
 
 
 def _by_strength(edge: GraphEdge) -> tuple[bool, float, str, NodeKey]:
+    """Return a sort key: strongest first, structural types last."""
     return edge.type in STRUCTURAL_RELATIONS, -edge_weight(edge), edge.type, edge.source

@@ -61,6 +61,7 @@ def type_in_pair(word: str, types: Container[str], labels: Container[str]) -> st
 
 
 def _type_name(word: str) -> str:
+    """Return a word in the form of a type's name: "parent of" → "PARENT_OF"."""
     return "_".join(word.replace("-", " ").upper().split())
 
 

@@ -134,9 +134,11 @@ def _is_between(relation: Relation, type_: str, source: Entity, target: Entity) 
 
 
 def _is_called(name: str, entity: Entity) -> bool:
+    """Return whether a name is the entity's name or alias, by its letters."""
     return letters(name) in {letters(own) for own in (entity.name, *entity.aliases)}
 
 
 def _strength(properties: Mapping[str, Value]) -> int:
+    """Return the strength in an edge's properties; 0 without one."""
     value = properties.get("strength")
     return value if isinstance(value, int) else 0

@@ -181,6 +181,9 @@ class Candidates:
         return key(word) in self._no_names or all(part in self._no_names for part in key(word).split("-"))
 
     def _can_begin(self, parts: list[str], opening: bool) -> bool:
+        """Return whether the first of a name's words may begin a person's name. ``opening``: it begins a
+        sentence, so that its capital proves nothing.
+        """
         word = parts[0]
         if word in PARTICLES:
             return False

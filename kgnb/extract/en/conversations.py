@@ -32,6 +32,7 @@ class Conversations:
         return frozenset[int]().union(*map(self._of, names))
 
     def _of(self, name: str) -> frozenset[int]:
+        """Return the numbers of the paragraphs that are speeches of one name; cached."""
         if name not in self._known:
             paragraphs = self._paragraphs
             self._known[name] = frozenset(

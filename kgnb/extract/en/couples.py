@@ -80,6 +80,7 @@ def _couple(plural: str, is_known: Callable[[str], bool]) -> list[str]:
 
 
 def _first_known(titles: Iterable[str], surname: str, is_known: Callable[[str], bool]) -> str:
+    """Return "TITLE SURNAME" for the first title that gives a known name; "" for none."""
     return next((n for t in titles if is_known(n := f"{t} {surname}")), "")
 
 

@@ -96,6 +96,7 @@ def shared_words(one: NameParts, other: NameParts) -> str:
 
 
 def _shared_by_full(one: NameParts, other: NameParts) -> str:
+    """Return the kind of link between two full names: "same_full", "initial", "of_place"; "" for none."""
     if "of" in (one.first, other.first):
         return "of_place" if one.place and one.place == other.place else ""
     if one.is_after_husband != other.is_after_husband:

@@ -113,6 +113,9 @@ class NameClassifier:
         return log_odds(counts, priors, PSEUDO_COUNT, -MAX_LOG_ODDS, MAX_LOG_ODDS)
 
     def _score(self, candidate: Candidate) -> float:
+        """Return the candidate's score as a person's name, by neighbouring words, titles and speech; above 0
+        speaks for a person.
+        """
         name, count, speaks = candidate.name, candidate.count, candidate.speaks
         titled, last = is_titled(name), key(name.split(" ")[-1])
         noun = bool(_AGENT.search(name)) or (" " in name and last in words.RANKS)  # the Snow Queen
@@ -237,6 +240,9 @@ def _is_rank(parts: list[str], ranks: Container[str]) -> bool:
 
 
 def _has_patronymic(name: str) -> bool:
+    """Return whether a name, titles aside, begins with a first name and its patronymic: "Mr. Ivan Petrovich"
+    → True.
+    """
     return is_given_and_patronymic([word for word in name.split(" ") if key(word) not in words.HONORIFICS])
 
 

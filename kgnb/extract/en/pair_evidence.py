@@ -106,6 +106,9 @@ def share_of_title(pair: Pair) -> float | None:
 
 
 def _share(pair: Pair, *kinds: str) -> float | None:
+    """Return log(share of the full name among all bearers of the shared word), -3 to 0; None without a link
+    of ``kinds``.
+    """
     if not (found := pair.linked(*kinds)):
         return None
     kind = next(kind for kind in kinds if kind in pair.links)

@@ -174,6 +174,9 @@ class People:
         return self._counted(lambda parts: (parts.first, parts.last))
 
     def _counted(self, words_of: Callable[[NameParts], tuple[str, str]]) -> Mapping[str, Counter[str]]:
+        """Return word → other word → occurrences of the full names that contain both. ``words_of``: function
+        from a name's parts to these two words.
+        """
         found: dict[str, Counter[str]] = defaultdict(Counter)
         for name, parts in self.parts.items():
             if parts.is_full and not parts.is_after_husband:

@@ -29,6 +29,9 @@ def places(classifier: NameClassifier) -> dict[str, tuple[str, list[int]]]:
 
 
 def _follows_prepositions(candidate: Candidate) -> bool:
+    """Return whether a candidate is often behind a preposition of place: 35 % of its occurrences, 10 % if its
+    last word is a place's (Street).
+    """
     share = place_share(candidate)
     return share >= 0.35 or (share >= 0.1 and key(candidate.name.split(" ")[-1]) in words.PLACE_ENDS)
 

@@ -86,6 +86,7 @@ def _is_anybody(people: People, members: Names) -> bool:
 
 
 def _is_only_cited(people: People, name: str) -> bool:
+    """Return :func:`is_only_cited` of a name; False for a full name whose surname several persons have."""
     candidate, parts = people.candidates[name], people.parts[name]
     family = parts.is_full and len(people.families.get(parts.last, ())) > 1
     return not family and is_only_cited(candidate, people.text, people.paragraphs, people.lower)

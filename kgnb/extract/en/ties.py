@@ -88,6 +88,9 @@ class _Chapter:
             yield from self._of_verb(frame.type, found, inverted=frame.inverted)
 
     def _of_verb(self, kind: str, found: re.Match[str], *, inverted: bool) -> Iterator[Statement]:
+        """Yield the statement of a match of a verb ("Tom married Ann"): none or one. ``inverted``: the second
+        person comes first in the tie.
+        """
         if self._is_unreal(found.start(), found.end()):
             return
         k = bisect_left(self._persons.ends, found.end())
@@ -215,6 +218,9 @@ class _Chapter:
     def _near(
         self, role: Role, noun: re.Match[str], owner: Possessor, start: int, end: int
     ) -> Iterator[Statement]:
+        """Yield the statements "``owner``'s ``role``" with the persons around the noun who may be meant; more
+        doubtful for several.
+        """
         found = self._likeliest(role, owner.entry, self._around(start))
         if not found:
             k = self._persons.paragraphs.number(start)
@@ -265,6 +271,7 @@ class _Chapter:
         return min(self._persons.mentions[name], key=lambda mention: abs(mention.start - at))
 
     def _facts(self, entry: NameEntry) -> NameFacts:
+        """Return the facts of a person's name and aliases."""
         return name_facts((entry.name, *entry.aliases))
 
     def _bearers(self, span: tuple[int, int], role: Role, *, many: bool) -> list[Mention]:
@@ -288,6 +295,9 @@ class _Chapter:
         *,
         chained: bool,
     ) -> Iterator[Statement]:
+        """Yield a statement for each of ``bearers`` as ``owner``'s ``role``. ``chained``: behind another kin
+        noun, so that only FAMILY is certain.
+        """
         kind, inverted = ("FAMILY", False) if chained else (role.type, role.inverted)
         if not role.kin and (chained or self._is_far(owner.start, span[0])):
             return

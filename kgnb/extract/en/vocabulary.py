@@ -44,6 +44,7 @@ PEOPLES = _with_plurals(_LISTS["peoples"]) - _LISTS["female_names"] - _LISTS["ma
 
 
 def _nicknames() -> dict[str, frozenset[str]]:
+    """Return short form → full first names, in lower case: "lizzy" → {"elizabeth"}."""
     found: dict[str, frozenset[str]] = {}
     for line in (Path(__file__).parent / "data" / "nicknames.txt").read_text("utf-8").splitlines()[1:]:
         full, _, short_forms = line.partition(": ")

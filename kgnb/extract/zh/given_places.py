@@ -39,6 +39,9 @@ def telling(text: str, places: Iterable[int], size: int) -> list[int]:
 
 
 def _is_persons(text: str, start: int, end: int) -> bool:
+    """Return whether a given name at ``start``-``end`` stands as a person does: called, acting, spoken to,
+    named, or with kin or a title.
+    """
     before, behind = text[start - 1 : start], text[end : end + 1]
     if before in _QUOTES and behind in _CALLED:
         return True  # “建国，你来。”

@@ -40,6 +40,7 @@ def with_implied_mentions(
 
 
 def _by_given_name(text: str, mentions: Sequence[Mention]) -> Iterator[Mention]:
+    """Yield a mention for each acting given name of one character (操曰), of the bearer mentioned last."""
     given_names: dict[str, str] = {}  # an entry's name → its given name, if that is one character
     bearers: dict[str, list[Mention]] = {}
     for mention in mentions:

@@ -154,6 +154,9 @@ class NameClassifier:
                 candidate.score += UNKNOWN_WORD
 
     def _own_score(self, candidate: Candidate) -> float:
+        """Return the candidate's score without its neighbours: of a transliterated name, else of
+        any other.
+        """
         of_place = self.told.of_places[candidate.name] >= OF_PLACE * candidate.count  # 青石大学
         against = PLACE if of_place else 0.0
         if candidate.name in self.foreign.bare:
@@ -197,6 +200,9 @@ class NameClassifier:
                 self._own[name] += FAMILY * named[surname] / max(1, mentions)
 
     def _odds(self, sides: Iterable[Mapping[str, int]], usual: Mapping[str, float]) -> dict[str, float]:
+        """Return character → log odds of standing beside a name, from the neighbours of sure names.
+        ``usual``: prior in the language.
+        """
         counts = pooled_counts(sides, SEED_CAP)
         return log_odds(counts, self._priors, PSEUDO_COUNT, LOW, math.inf, usual)
 

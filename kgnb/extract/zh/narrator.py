@@ -53,6 +53,9 @@ def read(text: str) -> Told:
 
 
 def _is_called(text: str, start: int, end: int) -> bool:
+    """Return whether the name at ``start``-``end`` is called: between marks of address, as in
+    “何恭，走！”.
+    """
     return text[start - 1 : start] in _CALLED_BEFORE and _CALLED_AFTER.match(text, end) is not None
 
 

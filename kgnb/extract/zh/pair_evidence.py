@@ -138,6 +138,9 @@ def stands_as_person(pair: Pair) -> float | None:
 
 
 def _most(pair: Pair, share: Callable[[str], float], factor: float) -> float | None:
+    """Return the highest ``share`` of the short one's unaccepted given names times ``factor``, at most 1.0;
+    None without any.
+    """
     if "名" not in pair.links:
         return None
     found = [share(name) for name in pair.short.names if name not in pair.people.accepted]

@@ -118,6 +118,7 @@ class People:
         self.fitting = cache(self._fitting)
 
     def _named(self) -> dict[str, None]:
+        """All accepted names and names of links, each once, in order."""
         return dict.fromkeys((*self.accepted, *(name for pair in self.links for name in pair)))
 
     def _is_own(self, name: str) -> bool:
@@ -180,6 +181,9 @@ class People:
         return frozenset(name for name in bearers if self._fits(form, name))
 
     def _fits(self, form: str, name: str) -> bool:
+        """Return whether a name occurs around a form of address, fits its sex, and keeps out of its
+        sentences: they may be one person's.
+        """
         one, other = (form,), (name,)
         if self.index.coverage(one, other) < 0.5 or not self.sexes.fits(form, self.groups[name]):
             return False

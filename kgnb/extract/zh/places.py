@@ -89,6 +89,9 @@ def _can_be_name(word: str, persons: set[str]) -> bool:
 
 
 def _follows_prepositions(left: Mapping[str, int], count: int, share: float) -> bool:
+    """Return whether at least ``share`` of ``count`` occurrences follow a preposition of place, with two
+    different neighbours or more.
+    """
     return sum(n for c, n in left.items() if c in words.BEFORE_PLACE) >= share * count and len(left) >= 2
 
 

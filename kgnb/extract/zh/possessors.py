@@ -159,6 +159,9 @@ class Possessors:
         return self._antecedent(kin.start, kin, bearer, pronoun=False)
 
     def _antecedent(self, at: int, kin: KinNoun, bearer: Mention, *, pronoun: bool) -> Possessor | None:
+        """Return the nearest person before an offset who may be the possessor, in this sentence or an earlier
+        one; None for none.
+        """
         end, sure = at, ALONE
         begin = behind_last(self._text, ENDS + QUOTES, max(0, at - LONGEST), at)
         for back in range(SENTENCES_BACK if pronoun else 2):
@@ -248,4 +251,5 @@ def _may_own(owner: NameEntry, kin: KinNoun, bearer: NameEntry) -> bool:
 
 
 def _are_of_one_house(owner: NameEntry, kin: KinNoun, bearer: NameEntry) -> bool:
+    """Return whether owner and bearer have the same sure surname and the kin noun is one within a family."""
     return kin.of_house and "" != sure_surname(owner.name) == sure_surname(bearer.name)

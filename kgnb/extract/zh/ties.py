@@ -95,6 +95,7 @@ class _Chapter:
     # --- frames
 
     def _of_verb(self, frame: Frame, found: re.Match[str]) -> Iterator[Statement]:
+        """Yield the statement of a verb's frame between two persons (甲娶了乙)."""
         one, other = (
             self._masked.at(found.start(group)).entry for group in ("ba" if frame.inverted else "ab")
         )
@@ -259,6 +260,9 @@ _WIFE = Noun("妻", "SPOUSE")
 
 
 def _said(kin: KinNoun, owner: Possessor, bearer: Mention, span: tuple[int, int]) -> Iterator[Statement]:
+    """Yield the statement that ``bearer`` is ``owner``'s kin: none for one person, or for a wife's noun
+    before another wife.
+    """
     one, other = owner.mention.entry, bearer.entry
     has_wife = _WIFES_NOUN.search(kin.word) is not None and kin.noun.type == "SPOUSE"
     if one.name != other.name and not (has_wife and one.name.endswith((*_WIFES, "氏"))):  # 尤氏的侍妾
@@ -268,6 +272,7 @@ def _said(kin: KinNoun, owner: Possessor, bearer: Mention, span: tuple[int, int]
 
 
 def _at(mention: Mention) -> tuple[int, int]:
+    """Return (start, end) of a mention."""
     return mention.start, mention.end
 
 
@@ -279,8 +284,10 @@ def _statement(
     proof: Iterable[tuple[int, int]],
     confidence: float,
 ) -> Statement:
+    """Return a statement of a tie from ``one`` to ``other``. ``proof``: spans of the text that state it."""
     return Statement(one.name, kind, other.name, label, tuple(proof), confidence)
 
 
 def _label(words_: str) -> str:
+    """Return the words of a frame without persons and particles: the tie's label."""
     return words_.replace(PERSON, "").strip(" ，的之是乃")

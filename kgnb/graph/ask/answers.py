@@ -138,6 +138,7 @@ class _Asked:
         self.lang: Lang = question.lang
 
     def word(self, key: str, **facts: object) -> str:
+        """Return the text ``ask.KEY`` in the question's language with its facts."""
         return self._texts[f"ask.{key}"].format(**facts)
 
     def listed(self, names: Sequence[str]) -> str:
@@ -178,10 +179,12 @@ def _cited(edge: GraphEdge, query: GraphQuery) -> tuple[Citation, ...]:
 
 
 def _first(entity: Entity) -> tuple[Citation, ...]:
+    """Return a citation of the entity's first chapter; () for an entity without chapters."""
     return (Citation(entity.chapters[0]),) if entity.chapters else ()
 
 
 def _who(asked: _Asked) -> list[Sentence]:
+    """Return who somebody is: description, aliases, ties, chapters."""
     made = []
     for one in asked.people[:1] or list(asked.entities[:1]):
         description = one.description or asked.query.graph.nodes[one.ref].text("title")
@@ -211,6 +214,7 @@ def _of_ties(asked: _Asked, one: Entity) -> list[Sentence]:
 
 
 def _tie(asked: _Asked, edge: GraphEdge) -> Sentence:
+    """Return the sentence for one tie, with its first chapter and its quote."""
     source, target = asked.query.entities[edge.source], asked.query.entities[edge.target]
     key, chapters = "tie_both" if edge.type in SYMMETRIC_RELATIONS else "tie", edge.numbers("chapters")
     how = "from_chapter" if chapters else ""
@@ -222,6 +226,9 @@ def _tie(asked: _Asked, edge: GraphEdge) -> Sentence:
 
 
 def _relation(asked: _Asked) -> list[Sentence]:
+    """Return the ties between the question's two people; that they only know each other, or a path over
+    others. [] unless there are two.
+    """
     if (two := asked.two()) is None:
         return []
     edges = asked.query.edges(two[0].ref, two[1].ref)
@@ -232,6 +239,7 @@ def _relation(asked: _Asked) -> list[Sentence]:
 
 
 def _path(asked: _Asked) -> list[Sentence]:
+    """Return a sentence for each step of the path between two people, or that there is none."""
     if (two := asked.two()) is None:
         return _with(asked)
     steps = asked.query.path(two[0].ref, two[1].ref)
@@ -361,6 +369,8 @@ def _chapter(asked: _Asked) -> list[Sentence]:
 
 
 def _place_in_book(last: bool) -> Callable[[_Asked], list[Sentence]]:
+    """Return the answer for an entity's first (or ``last``) chapter."""
+
     def ask(asked: _Asked) -> list[Sentence]:
         made = []
         for one in asked.entities[:1]:
@@ -378,6 +388,9 @@ def _place_in_book(last: bool) -> Callable[[_Asked], list[Sentence]]:
 
 
 def _chapters(asked: _Asked) -> list[Sentence]:
+    """Return in how many chapters the entity occurs, with the first and the last; [] without entity or
+    chapters.
+    """
     made = []
     for one in asked.entities[:1]:
         if one.chapters:
@@ -419,6 +432,7 @@ def _common(asked: _Asked, one: Entity, kind: str) -> list[Entity]:
 
 
 def _with(asked: _Asked) -> list[Sentence]:
+    """Return the people closest to the first one; [] for nobody."""
     if not asked.people:
         return []
     one = asked.people[0]
@@ -443,6 +457,7 @@ def _there(asked: _Asked) -> list[Sentence]:
 
 
 def _count(asked: _Asked) -> list[Sentence]:
+    """Return the number of characters, with the most important ones."""
     people = [e for e in asked.query.entities.values() if e.kind == "Character"]
     top = asked.names(one.entity for one in asked.query.top(LISTED))
     return [Sentence(asked.word("people", n=len(people), top=top))]

@@ -146,6 +146,7 @@ def _says_something(quote: str, names: Sequence[str]) -> bool:
 
 
 def _cited(quote: str, pages: Iterable[tuple[int, ChapterText]]) -> Citation | None:
+    """Return the citation of the first page that has the quote, in its wording; None for none."""
     return next((Citation(n, shown) for n, page in pages if (shown := page.find_quote(quote))), None)
 
 

@@ -254,6 +254,7 @@ class Search:
 
     @cached_property
     def _order(self) -> list[int]:
+        """Positions of the passages with any search term, highest score first."""
         return sorted((i for i, score in enumerate(self._near) if score), key=lambda i: (-self._near[i], i))
 
     def shown(self, limit: int) -> list[Passage]:
@@ -286,6 +287,7 @@ class Search:
         return max(sum(self._weights[k] for k in a | b) for a, b in zip([held[0], *held], held, strict=False))
 
     def _held(self, text: str) -> set[int]:
+        """Return the positions of the terms that occur in a text in lower case."""
         return {k for k, term in enumerate(self.terms) if term.pattern.search(text)}
 
     def windows(self, found: Iterable[Passage]) -> list[Window]:
@@ -366,6 +368,9 @@ def sentence_ends(text: str) -> list[int]:
 
 
 def _rarity(holding: int, of: int) -> float:
+    """Return BM25's weight of a word that ``holding`` of ``of`` texts have; above 0, higher for a
+    rarer word.
+    """
     return math.log(1 + (of - holding + 0.5) / (holding + 0.5))
 
 

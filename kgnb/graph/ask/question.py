@@ -128,6 +128,7 @@ def _framed(text: str, lang: Lang, masked: str, entities: Sequence[Entity]) -> Q
 
 
 def _number(word: str) -> int:
+    """Return the number that a word means, in digits or words; 0 for no number."""
     return number_in_words(word) or number_in_words(word.upper())
 
 
@@ -207,6 +208,7 @@ def is_misspelling(name: str, other: str) -> bool:
 
 
 def _without_title(name: str) -> str:
+    """Return an English name without its titles: "Mr. Darcy" → "Darcy"."""
     return re.sub(rf"(?:{kin_says('en')['titles_man']}|{kin_says('en')['titles_woman']})\.? ", "", name)
 
 
@@ -286,6 +288,7 @@ def mentions(text: str, names: Names) -> Iterator[tuple[int, int, Entity]]:
 
 
 def _longest(text: str, at: int, names: Names) -> tuple[int, Entity] | None:
+    """Return (length, entity) of the longest name at an offset; None for none, and within a Latin word."""
     if at and text[at - 1].isalnum() and not HAN.match(text[at]) and not HAN.match(text[at - 1]):
         return None  # within a word
     best = None
@@ -321,6 +324,7 @@ def names_of(query: GraphQuery) -> Names:
 
 @cache
 def _data(lang: Lang) -> dict[str, Any]:
+    """Return the tables of a language's data file; cached."""
     with (Path(__file__).parent / "data" / f"{lang}.toml").open("rb") as file:
         return tomllib.load(file)
 
@@ -350,6 +354,7 @@ def kin_words(lang: Lang) -> dict[str, KinWord]:
 
 @cache
 def _kin_verbs(lang: Lang) -> dict[str, str]:
+    """Return verb → the kinship word that it means ("begat" → "father")."""
     groups: dict[str, str] = _data(lang)["kin_verbs"]
     return {verb: word for verbs, word in groups.items() for verb in verbs.split("|")}
 
@@ -364,6 +369,7 @@ def kin_says(lang: Lang) -> dict[str, str]:
 
 @cache
 def _frames(lang: Lang) -> list[tuple[str, re.Pattern[str]]]:
+    """Return (intent, pattern) of the language's ways of asking, in the order in which they are tried."""
     words, verbs = ("|".join(sorted(of, key=len, reverse=True)) for of in (kin_words(lang), _kin_verbs(lang)))
     frames: list[dict[str, str]] = _data(lang)["frames"]
     person, other = f"({_PERSON})", f"({_OTHER})"

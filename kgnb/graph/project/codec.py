@@ -50,6 +50,7 @@ def decode(data: bytes) -> Graph:
 
 
 def _decompressed(data: bytes) -> bytes:
+    """Return the decompressed bytes. Raises ValueError for more than MAX_BYTES."""
     reader = zlib.decompressobj()
     found = reader.decompress(data, MAX_BYTES)
     if not reader.eof:
@@ -58,6 +59,7 @@ def _decompressed(data: bytes) -> bytes:
 
 
 def _graph(properties: list[Properties], nodes: Any, edges: Any, dropped: Any) -> Graph:
+    """Return the graph of decoded rows; ``nodes`` and ``edges`` refer to ``properties`` by position."""
     keys: list[NodeKey] = [(label, key) for label, key, _ in nodes]
     found = {
         key: GraphNode(*key, properties[number]) for key, (_, _, number) in zip(keys, nodes, strict=True)

@@ -63,6 +63,9 @@ class Corrector:
 
 
 def _rename(corrector: Corrector, decision: Decision) -> bool:
+    """Rename a character, its edges and its place in events; return False for an unknown name, or where the
+    new name is another character's.
+    """
     graph, node, name = corrector.graph, corrector.person(decision.names[0]), decision.names[1]
     if node is None or ("Character", name) in graph.nodes:
         return node is not None and node.key == name
@@ -123,6 +126,9 @@ def _change_kind(corrector: Corrector, decision: Decision) -> bool:
 
 
 def _tie(corrector: Corrector, decision: Decision) -> bool:
+    """Add a tie between two characters; return False unless both are known and different, and its chapter
+    exists.
+    """
     graph, ends = corrector.graph, [corrector.person(name) for name in decision.names]
     source, target = ends[0], ends[1]
     if source is None or target is None or source is target:
@@ -155,6 +161,7 @@ def _tie(corrector: Corrector, decision: Decision) -> bool:
 
 
 def _untie(corrector: Corrector, decision: Decision) -> bool:
+    """Remove the ties between two characters, of one type or all; return whether there was any."""
     graph = corrector.graph
     ends = {node.ref for name in decision.names if (node := corrector.person(name)) is not None}
     gone = [
@@ -168,6 +175,7 @@ def _untie(corrector: Corrector, decision: Decision) -> bool:
 
 
 def _set_protagonist(corrector: Corrector, decision: Decision) -> bool:
+    """Make a character a protagonist or not, its score to match; return whether the name is known."""
     node = corrector.person(decision.names[0])
     if node is not None:
         yes = decision.detail == "yes"
@@ -178,6 +186,7 @@ def _set_protagonist(corrector: Corrector, decision: Decision) -> bool:
 
 
 def _note(corrector: Corrector, decision: Decision) -> bool:
+    """Set or (for "") remove a character's note; return whether the name is known."""
     node = corrector.person(decision.names[0])
     if node is not None:
         rest = {key: value for key, value in node.properties.items() if key != "note"}

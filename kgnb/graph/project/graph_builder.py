@@ -106,6 +106,7 @@ class GraphBuilder:
         self._not_in_book = absent.not_in_book(self._character_key, known, find_in_text)
 
     def _character_key(self, name: str) -> NodeKey:
+        """Return the key of the character with this name, in any spelling."""
         return self._resolver.node_key("Character", self._form(name))
 
     def add(self, chapter: Chapter, row: RecordRow) -> None:
@@ -169,6 +170,7 @@ class GraphBuilder:
     def _add_named(
         self, here: ResolvedChapter, label: str, item: Location | Organization | Thing
     ) -> NodeFacts:
+        """Add an occurrence of a place, an organization or a thing; return its facts."""
         key = self._resolver.node_key(label, item.name)
         return self._add_occurrence(here, key, item.name, item.confidence)
 
@@ -232,6 +234,7 @@ class GraphBuilder:
         return (label, person) if person else None
 
     def _is_not_in_book(self, here: ResolvedChapter, name: str) -> bool:
+        """Return whether a name means a character that is nowhere in the book."""
         found = self._resolver.find(here.known, name)
         return found is not None and self._key(here, *found) in self._not_in_book
 
@@ -281,6 +284,7 @@ class GraphBuilder:
             facts.add_label(label, here)
 
     def _count_named(self, ends: Iterable[NodeKey], quote: str) -> int:
+        """Return how many of the ends have a name in the quote."""
         return sum(self._resolver.is_named(end[1], quote) for end in ends)
 
     def _add_structural(self, here: ResolvedChapter, relation: Relation, edge: EdgeKey, label: str) -> None:
@@ -340,6 +344,7 @@ class GraphBuilder:
         return graph
 
     def _novel_and_chapters(self) -> Iterator[GraphNode]:
+        """Yield the Novel node, then a node for each chapter that was added."""
         novel = self._novel
         tasks = sorted(frozenset().union(*(t for _, t in self._chapters)))
         own: dict[str, Value] = {"id": novel.id, "title": novel.title, "author": novel.author}
@@ -356,6 +361,7 @@ class GraphBuilder:
             yield GraphNode("Chapter", str(chapter.id), own)
 
     def _properties(self, key: NodeKey, facts: NodeFacts) -> dict[str, Value]:
+        """Return property → value of an entity's node."""
         label, name = key
         novel = self._novel.id
         if label == "Character":

@@ -73,10 +73,12 @@ def builder_of(record: Record) -> GraphBuilder:
 
 
 def _find_nothing(_names: Collection[str]) -> Collection[str]:
+    """Return (): no text to find names in."""
     return ()
 
 
 def _names(row: ExtractionRow) -> ChapterNames:
+    """Return the names of a row's extraction."""
     return chapter_names(row.extraction, from_reply=row.extracted_by == "ai")
 
 

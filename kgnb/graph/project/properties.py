@@ -73,5 +73,8 @@ def _recurring(novel_id: int, facts: Facts) -> Properties:
 
 
 def _origin(novel_id: int, facts: Facts) -> Properties:
+    """Return the properties of all nodes and edges of an extraction: ``extracted_by``, ``confidence``,
+    ``novel_id``, ``task_id``.
+    """
     origin: Properties = {"extracted_by": facts.extracted_by, "confidence": facts.confidence}
     return origin | {"novel_id": novel_id, "task_id": sorted(facts.tasks)}

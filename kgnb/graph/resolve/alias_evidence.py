@@ -232,9 +232,11 @@ class AliasEvidence:
         return found
 
     def _find_uses(self, names: Iterable[str]) -> _Uses:
+        """Return the mentions, groups and chapters that have any of the names; without cache."""
         mentions, groups = (_numbers(of, names) for of in (self._mentions_of, self._groups_of))
         return _Uses(mentions, groups, Counter(self._chapter_of_mention[i] for i in mentions))
 
 
 def _numbers(of: Mapping[str, array[int]], names: Iterable[str]) -> set[int]:
+    """Return the union of the numbers of the names."""
     return set(chain.from_iterable(of.get(name, ()) for name in names))

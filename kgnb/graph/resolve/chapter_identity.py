@@ -68,6 +68,7 @@ class PersonResolver:
             self._reassigned[person_of(name)].append((first, last, person_of(other)))
 
     def _mentions(self, one: ChapterNames, index: int) -> ChapterMentions:
+        """Return a chapter's mentions, and its groups with the persons alone."""
         names = frozenset[str]().union(*one.groups)
         people = {name for name in names if (self.find(one.known, name) or ("", ""))[0] == "Character"}
         co_mentions = tuple(
@@ -152,6 +153,7 @@ class PersonResolver:
         return "" if person and self._are_co_mentioned(word, person, index) else person
 
     def _are_co_mentioned(self, word: str, person: str, index: int) -> bool:
+        """Return whether a relation or event of the chapter has the word and another name of the person."""
         return any(
             word in names and any(self.persons.person(n) == person for n in names - {word})
             for names in self._co_mentions[index]
@@ -191,6 +193,7 @@ class ChapterPersons:
         return found
 
     def _find(self, name: str) -> str:
+        """Return the person that a name means in this chapter, without decisions; "" for none."""
         if self._persons.is_unambiguous(name):
             return self._persons.person(name)
         own = {found for m in self._by_name.get(name, ()) if (found := self._alias_majority(m))}
@@ -199,6 +202,7 @@ class ChapterPersons:
         return "" if unresolved and (is_generic(name) or name in self._by_alias) else found
 
     def _unambiguous_person(self, mention: Mention) -> str:
+        """Return the person of a mention by its name, else by its aliases; "" if both are ambiguous."""
         if self._persons.is_unambiguous(mention.name):
             return self._persons.person(mention.name)
         return self._alias_majority(mention)

@@ -31,6 +31,7 @@ MAX_CORRECTIONS = 10_000
 
 
 def _text(limit: int) -> BeforeValidator:
+    """Return a validator for a text of at most ``limit`` characters on one line."""
     return BeforeValidator(lambda value: clean(value, limit))
 
 
@@ -112,6 +113,7 @@ def write_corrections(decisions: Iterable[Decision], book: str) -> str:
 
 
 def _record(decision: Decision) -> dict[str, Any]:
+    """Return the JSON object of a decision in a corrections file."""
     first, *others = decision.names
     found: dict[str, Any] = {"do": decision.kind, "who": first}
     if decision.kind in ("merge", "split"):

@@ -171,6 +171,7 @@ class _Combiner:
         self._groups: dict[str, _Group] = {}
 
     def combined(self) -> CombinedDecisions:
+        """Return the joint effect of the decisions so far."""
         return CombinedDecisions(
             merged=_pairs(self._links),
             separated=_pairs(self._apart),
@@ -209,6 +210,7 @@ class _Combiner:
         self._preferred.pop(name, None)
 
     def _group(self, name: str) -> _Group:
+        """Return the group of a name, a new one for a name without group."""
         return self._groups.setdefault(name, _Group({name}))
 
     def _link(self, one: str, other: str, number: int) -> None:
@@ -259,6 +261,7 @@ class _Combiner:
 
 
 def _pairs(links: dict[str, dict[str, int]]) -> dict[Pair, int]:
+    """Return sorted pair → number, from name → other name → number."""
     return {
         (one, other): number for one, found in links.items() for other, number in found.items() if one < other
     }

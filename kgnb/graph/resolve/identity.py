@@ -174,6 +174,9 @@ class Persons:
         )
 
     def _are_distinct(self, one: Mention, other: Mention) -> bool:
+        """Return whether two mentions of one reply are two persons: neither lists the other, nor do most
+        chapters join them.
+        """
         if one.name in other.aliases or other.name in one.aliases:
             return False
         joined = other.name in self.evidence.joined_names.get(one.name, ())
@@ -282,6 +285,7 @@ class Persons:
         return True
 
     def _may_merge(self, one: str, other: str) -> bool:
+        """Return whether two unambiguous names are in different classes that nothing forbids to merge."""
         return self.is_unambiguous(one) and self.is_unambiguous(other) and self.classes.may_merge(one, other)
 
     def _merge(self, reason: MergeReason) -> None:

@@ -110,6 +110,7 @@ def _key(names: NameResolution, entry: NameEntry) -> tuple[str, str]:
 def _from_table(
     names: NameResolution, entries: Iterable[NameEntry]
 ) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Return (label, name) → properties (aliases alone) of the name table's entities."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for entry in entries:
         found[_key(names, entry)].update(map(names.form, (entry.name, *entry.aliases)))
@@ -119,6 +120,7 @@ def _from_table(
 def _reasons(
     names: NameResolution, name: str, aliases: Sequence[str], renamed: Collection[str]
 ) -> tuple[NameReason, ...]:
+    """Return the reason of each alias: a merge, a rename, a spelling, replies or the name table."""
     merged = _merge_reasons(names.persons, name)
     found = []
     for alias in aliases:

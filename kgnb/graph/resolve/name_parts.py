@@ -66,6 +66,7 @@ def is_short_form(short: str, name: str) -> bool:
 
 
 def _is_chinese(name: str) -> bool:
+    """Return whether a name begins with a Chinese character and has no blank."""
     return name[:1] > "\u2e7f" and " " not in name
 
 
@@ -104,4 +105,5 @@ class NameParts:
         return all(self._bearers.get(part, both) <= both for name in names for part in parts(name))
 
     def _distinctive(self, names: Iterable[str]) -> frozenset[str]:
+        """Return the parts of the names without those that many names have."""
         return frozenset[str]().union(*[parts(name) - self._common for name in names])

@@ -38,6 +38,7 @@ class Spelling:
         return found
 
     def _keeps(self, names: Iterable[str]) -> bool:
+        """Return whether all names are spelt as they are shown."""
         return not self._shown or all(self.form(name) == name for name in names)
 
     def entries(self) -> tuple[NameEntry, ...]:
@@ -136,6 +137,10 @@ def table_spellings(entries: Sequence[NameEntry]) -> TableSpellings:
 
 
 def _unified(entry: NameEntry, forms: dict[str, str]) -> NameEntry:
+    """Return the entry with the shown spellings, others as aliases; ``forms``: folded name → shown
+    spelling.
+    """
+
     def shown(name: str) -> str:
         return forms.get(folded(name), name)
 
