@@ -73,3 +73,19 @@ def test_children_of_one_parent_are_siblings_from_the_later_statement_on() -> No
 
 def test_what_a_model_says_is_left_alone() -> None:
     assert lost({("a", "SPOUSE", "b"): 0.1, ("a", "SIBLING", "b"): 0.2}, by_ai=True) == set()
+
+
+def test_a_typed_tie_is_as_sure_as_all_that_is_said_of_it() -> None:
+    tom, ann = ("Character", "tom"), ("Character", "ann")
+    often = TieFacts(confidence=0.2, odds=1.5)
+    very_often = TieFacts(confidence=0.2, odds=99.0)
+    stated = TieFacts(confidence=0.9, odds=9.0)
+    met = TieFacts(confidence=0.4, odds=9.0)
+    kinds = {"SIBLING": often, "FRIEND": very_often, "LOVES": stated, "KNOWS": met}
+    found = settled({(tom, kind, ann): facts for kind, facts in kinds.items()}, CHARACTER_RELATIONS)
+    assert {kind: facts.confidence for (_, kind, _), facts in found.items()} == {
+        "SIBLING": 0.6,
+        "FRIEND": 0.7,
+        "LOVES": 0.9,
+        "KNOWS": 0.4,
+    }

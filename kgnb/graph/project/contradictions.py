@@ -16,7 +16,7 @@ from dataclasses import replace
 from itertools import combinations
 
 from kgnb.core.labels import SYMMETRIC_RELATIONS
-from kgnb.extract.patterns import STATED
+from kgnb.extract.patterns import MAX_IMPLIED, STATED
 from kgnb.graph.model import RELATION_GROUPS, EdgeKey, NodeKey
 from kgnb.graph.project.facts import TieFacts
 
@@ -45,12 +45,18 @@ def settled(ties: Mapping[EdgeKey, TieFacts], types: Collection[str]) -> dict[Ed
     """Return the ties that hold, of ``ties`` and the :func:`siblings` that follow from them; without those of
     :func:`refuted`.
 
-    ``types``: the enabled types of ties; siblings are added only with SIBLING.
+    ``types``: the enabled types of ties; siblings are added only with SIBLING. A typed tie that rules read
+    several times is as sure as all its statements together, at most :data:`MAX_IMPLIED` if each is implied.
     """
     gone = refuted(ties)
     kept = {edge: facts for edge, facts in ties.items() if edge not in gone}
     kept |= siblings(kept) if "SIBLING" in types else {}
     gone = refuted(kept)
+    for edge, facts in kept.items():
+        if not facts.by_ai and edge[1] != "KNOWS":
+            facts.confidence = max(
+                facts.confidence, round(min(MAX_IMPLIED, facts.odds / (1 + facts.odds)), 3)
+            )
     return {edge: facts for edge, facts in kept.items() if edge not in gone}
 
 
