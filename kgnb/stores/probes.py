@@ -49,6 +49,7 @@ async def sql_facts(sql: Database) -> ServiceFacts:
 
 
 def _sql_facts(c: sa.Connection, ms: float) -> ServiceFacts:
+    """Return the server's facts; ``ms``: the round trip. Raises ServiceRefused where writing is refused."""
     _try_writing(c)
     if c.dialect.name == "sqlite":
         return ServiceFacts(f"SQLite {c.scalar(sa.text('SELECT sqlite_version()'))}", ms)

@@ -40,6 +40,7 @@ def host_id() -> str:
 
 
 def _start_linux(pid: int) -> str | None:
+    """Return when a process started, in clock ticks; None for none, or a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -49,6 +50,7 @@ def _start_linux(pid: int) -> str | None:
 
 
 def _start_elsewhere(pid: int) -> str | None:
+    """Return when a process started, as ``ps`` says; None for none, or a zombie."""
     shown = subprocess.run(  # noqa: S603 (a number is the only argument)
         ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )

@@ -54,6 +54,7 @@ class Batcher(Generic[T, R]):
         return await done
 
     def _is_due(self) -> bool:
+        """Return whether to flush now: the batch is full, or no more items are expected."""
         waiting = len(self._waiting)
         return waiting >= self._limit or not self._expects_more(waiting)
 

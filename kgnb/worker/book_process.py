@@ -77,12 +77,14 @@ async def scan_book(pool: CpuPool, provider: Provider, book: Book) -> Scanned:
 
 
 async def _scan_stored(ledger: Ledger, pool: CpuPool, task: Task, route: Route) -> Scanned:
+    """Return (names, digest) of the task's stored book."""
     run, forks = _where(pool, route.provider, await ledger.books.chars(task.novel_id))
     scanned: Scanned = await run(scan_names, ledger.database.target, task.novel_id, forks)
     return scanned
 
 
 def _where(pool: CpuPool, provider: Provider, chars: int) -> tuple[PoolRun, bool]:
+    """Return (function that runs the scan, whether it may fork)."""
     return book_runner(pool, provider, chars), pool.may_fork and chars >= SHORT_BOOK
 
 
@@ -114,6 +116,7 @@ def scan_names(sql: SqlTarget, novel_id: int, forks: bool) -> Scanned:
 
 
 async def _scan(sql: SqlTarget, novel_id: int, forks: bool) -> Scanned:
+    """Return (names, digest) of a stored book, in this process."""
     opened = Database(sql)
     try:
         ledger = Ledger(opened)

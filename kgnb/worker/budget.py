@@ -149,6 +149,7 @@ class SpendingTracker:
             self._meter(call.task_id, usage)
 
     def _key(self, provider: Provider, model: str) -> SpendingKey:
+        """Return (provider, model, today) as spending is counted."""
         return provider.lower_name, model, self._clock().date()
 
     def _count(self, key: SpendingKey, task_id: int | None, usage: Usage) -> None:
@@ -196,6 +197,9 @@ class SpendingTracker:
             raise self._reached("provider.budget_tokens", provider, **facts)
 
     def _spent_in_window(self, key: str) -> tuple[float, int]:
+        """Return (money, tokens) that a provider cost within the budget's days, on all nodes, reserved parts
+        aside.
+        """
         since, money, tokens = self.budget.first_day(self._clock()), 0.0, 0
         for sign, rows in ((1, self._stored), (1, self._unwritten), (-1, self._reserved)):
             for (provider, model, day), usage in rows.items():
@@ -205,6 +209,7 @@ class SpendingTracker:
         return money, tokens
 
     def _reached(self, key: str, provider: Provider, **facts: object) -> BudgetReached:
+        """Return the error of a reached budget, with a pause until midnight."""
         now = self._clock()
         midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time())
         pause = max(60.0, (midnight - now).total_seconds() + 1)  # the window moves at midnight

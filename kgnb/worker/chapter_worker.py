@@ -139,6 +139,9 @@ class ChapterWorker:
     async def _process(
         self, claim: Claim, info: TaskInfo, work: ChapterWork, on_stored: Callable[[float], None]
     ) -> Outcome:
+        """Extract and end a chapter; SKIPPED for one that is too short. A stored row of the same text is used
+        again.
+        """
         if len("".join(work.text.split())) < MIN_CHAPTER_CHARS:
             await self._end(claim, _chapter_end(claim, ChapterStatus.SKIPPED))
             return Outcome.SKIPPED
@@ -157,6 +160,7 @@ class ChapterWorker:
     async def _extract(
         self, claim: Claim, info: TaskInfo, work: ChapterWork, on_stored: Callable[[float], None]
     ) -> ChapterEnd:
+        """Return the end of a chapter with its extraction."""
         answer = await self._extractor.extract(
             work.text,
             info,
@@ -172,6 +176,9 @@ class ChapterWorker:
         return replace(_completed(claim, row), row=row, raw=answer.raw)
 
     async def _count_failure(self, claim: Claim, reason: str) -> Outcome:
+        """Count a chapter's own failure; return FAILED if it was the last one, else that it is tried again.
+        Raises LeaseLost.
+        """
         delay = RETRY_SECONDS[min(claim.failures, len(RETRY_SECONDS) - 1)]
         queue, outages = self._stores.queue, self._stores.outages
         fate = await self._retry(claim, "redis", lambda: queue.fail(claim, reason, delay=delay))
@@ -197,6 +204,7 @@ class ChapterWorker:
             raise LeaseLost("node.lease_lost")
 
     async def _mark(self, claim: Claim, end: ChapterEnd) -> bool:
+        """Store a chapter's end; return whether the chapter was still this node's."""
         return await self._retry(claim, "sql", lambda: self._ends.do(end))
 
     async def _ack(self, claim: Claim) -> None:
@@ -210,12 +218,14 @@ class ChapterWorker:
     # --- one round trip for many chapters
 
     async def _claim_all(self, claims: Sequence[Claim]) -> Sequence[ChapterWork | None]:
+        """Return each claim's work in order; None for a chapter that isn't this node's."""
         asked = [(c.task_id, c.chapter_id, c.token) for c in claims]
         works = await self._stores.ledger.chapters.claim(asked)
         return [works.get((c.task_id, c.chapter_id)) for c in claims]
 
 
 def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: ChapterAnswer) -> ExtractionRow:
+    """Return the row to store for an answer."""
     return ExtractionRow(
         task_id=claim.task_id,
         novel_id=info.novel.id,
@@ -235,12 +245,14 @@ def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: ChapterAnswer)
 
 
 def _completed(claim: Claim, row: ExtractionRow) -> ChapterEnd:
+    """Return a chapter's end as completed, with a note on gaps in its reply."""
     return _chapter_end(claim, ChapterStatus.COMPLETED, row.extraction, _gap_note(row))
 
 
 def _chapter_end(
     claim: Claim, status: ChapterStatus, found: Extraction | None = None, error: str = ""
 ) -> ChapterEnd:
+    """Return a chapter's end with the numbers of entities and relations; None as ``found``: zeros."""
     found = found or Extraction()
     entities = (found.characters, found.locations, found.organizations, found.events, found.things)
     return ChapterEnd(

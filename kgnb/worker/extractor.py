@@ -159,6 +159,7 @@ class ChapterExtractor:
         return _merged(chapter, text, found)
 
     async def _by_rules(self, text: str, info: TaskInfo, title: str, number: int | None) -> Extraction:
+        """Return the rules' extraction of a text, from the pool."""
         return await self.pool.run_short(
             rules.extract, text, lang=info.lang, names=info.names, title=title, chapter=number
         )
@@ -232,6 +233,7 @@ class ChapterExtractor:
         chapter.lease.progressed()
 
     async def _chunk_answer(self, request: Prompt, chapter: _Chapter) -> ChapterAnswer:
+        """Return the cached or a new answer for a chunk; an unparsable reply is asked for once more."""
         if (stored := await self._stored_answer(request, chapter)) is not None:
             return stored
         with suppress(errors.ReplyUnparsable):
@@ -247,6 +249,9 @@ class ChapterExtractor:
         return None if stored is None else _cached_answer(stored, request, chapter)
 
     async def _ask(self, request: Prompt, chapter: _Chapter) -> ChapterAnswer:
+        """Return the answer to a request, cached from then on. Raises ProviderError, LeaseLost,
+        ReplyError.
+        """
         spent, began = Usage(), time.monotonic()
         try:
             async with self.throttle.request_slot(chapter.info.provider, chapter.lease.lost):
@@ -266,6 +271,7 @@ class ChapterExtractor:
         return _answer(parsed, request, done.text, done.usage)
 
     async def _completion(self, request: Prompt, chapter: _Chapter) -> Completion:
+        """Return the provider's completion, by its present key and address."""
         info = chapter.info
         # Looked up anew: its key or address may have changed since the task was opened.
         client = self.providers.client(self.providers.find(info.provider.lower_name) or info.provider)
@@ -280,10 +286,12 @@ class ChapterExtractor:
             await asyncio.sleep(OUTAGE_POLL_SECONDS)
 
     async def _read_cache(self, wanted: Sequence[tuple[str, int]]) -> Sequence[CachedReply | None]:
+        """Return the cached reply of each (key, task id) in order, None for none."""
         found = await self.cache.get(dict(wanted))
         return [found.get(key) for key, _ in wanted]
 
     async def _write_cache(self, entries: Sequence[CachedReply]) -> Sequence[None]:
+        """Store the replies; return None for each."""
         await self.cache.put(entries)
         return [None] * len(entries)
 
@@ -304,6 +312,7 @@ def _cached_answer(stored: CachedReply, request: Prompt, chapter: _Chapter) -> C
 
 
 def _answer(parsed: reply.Parsed, request: Prompt, raw: str, usage: Usage) -> ChapterAnswer:
+    """Return the answer in a parsed reply, with its flags."""
     empty = not _has_content(parsed.extraction)
     signs = {Flag.REPAIRED: parsed.repaired, Flag.PARTIAL: parsed.rejected, Flag.EMPTY: empty}
     flags = frozenset(flag for flag, shown in signs.items() if shown)
@@ -311,6 +320,7 @@ def _answer(parsed: reply.Parsed, request: Prompt, raw: str, usage: Usage) -> Ch
 
 
 def _has_content(found: Extraction) -> bool:
+    """Return whether any list of the extraction has an item."""
     return any(getattr(found, name) for name in LISTS)
 
 

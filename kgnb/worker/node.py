@@ -170,6 +170,7 @@ class WorkerNode:
     # --- polling
 
     async def _poll(self) -> PollResult | None:
+        """Return the result of one poll; None while Redis is down."""
         served = self.providers.served()
         requests = self._claim_requests(served)
         self._polled_tasks = [(r.queue, task_id) for r in requests for task_id in r.held]
@@ -189,6 +190,9 @@ class WorkerNode:
         return poll
 
     def _claim_requests(self, served: Sequence[Provider]) -> list[ClaimRequest]:
+        """Return what to ask each queue of the served providers for; -1 chapters for a paused provider, no
+        tasks once stopping.
+        """
         outage = self.stores.outages.is_down("sql")
         requests, keys = [], [provider.lower_name for provider in served]
         for provider in served:
@@ -225,6 +229,7 @@ class WorkerNode:
         return limit
 
     def _claimable(self, provider: Provider, served: Sequence[str]) -> int:
+        """Return how many chapters of a provider this node can take now, read-ahead included."""
         limit = self.slot_limit(provider, served)
         # A chapter whose replies are stored frees its slot while its row is written; the number of such
         # chapters is bounded, so that a slow store slows the claiming down.
@@ -243,6 +248,7 @@ class WorkerNode:
     # --- acting
 
     async def _handle_poll(self, poll: PollResult) -> bool:
+        """Start the chapters and tasks of a poll; return whether it gave any work."""
         if poll.newer and not self._newer_logged:
             self._newer_logged = True
             log.warning(say("node.newer_items", count=poll.newer))

@@ -67,6 +67,9 @@ def run_refresh(job: RefreshJob) -> str:
 
 
 async def _refresh(job: RefreshJob) -> str:
+    """Make and store the novel's graph, and write it to the job's graph database, if any; return the record's
+    digest.
+    """
     sql, graph = Database(job.sql), None
     if job.graph is not None:
         from kgnb.stores.graph.store import GraphStore
@@ -144,6 +147,7 @@ class Refresh:
         return turn == "done"
 
     async def _write(self, graph: GraphStore, job: RefreshJob) -> bool:
+        """Run the refresh under its lease; return False where another one began meanwhile."""
         renewal = asyncio.create_task(self._renew(graph, job.number))
         try:
             state = await self.run(run_refresh, job)
@@ -197,6 +201,9 @@ class Refreshes:
                     self._last[refresh.novel_id] = ended if done else -1, now + rest
 
     def _is_due(self, novel_id: int, ended: int) -> bool:
+        """Return whether a running task's graph is to be refreshed: enough chapters ``ended``, and enough
+        time passed since.
+        """
         if (last := self._last.get(novel_id)) is None:
             return ended >= FIRST_CHAPTERS
         before, not_before = last

@@ -144,6 +144,7 @@ class TaskKeeper:
         return tuple(t for t, h in self.open_tasks.items() if h.claim.queue == queue and h.step is None)
 
     def _idle(self, task_id: int) -> OpenTask | None:
+        """Return an open task for which no step runs; None for any other."""
         held = self.open_tasks.get(task_id)
         return held if held is not None and held.step is None else None
 
@@ -274,6 +275,7 @@ class TaskKeeper:
         return bool(chapters)
 
     async def _open(self, held: OpenTask, foreign: Collection[int]) -> Opening | None:
+        """Return the task's opening; None for a deleted task."""
         ledger, claim = self.stores.ledger, held.claim
         task = await ledger.tasks.get(claim.task_id)
         if task is None:
@@ -348,6 +350,7 @@ class TaskKeeper:
         self.on_closed(claim.task_id, status)
 
     def _refresh(self, held: OpenTask, info: TaskInfo) -> Refresh:
+        """Return the refresh of an open task's novel."""
         stores, task = self.stores, held.claim.task_id
         run, seconds = book_runner(self.pool, info.provider, info.chars), stores.queue.lease_seconds
         holds = partial(stores.renewer.holds, held.claim)

@@ -82,6 +82,9 @@ class TaskRouter:
 
 
 def _model_of(provider: Provider, config: TaskConfig) -> str:
+    """Return the config's model if the provider has it, else its first; "" for the rules. Raises
+    SettingsError for none.
+    """
     if provider.is_rules:
         return ""
     if config.ai_model in provider.models:

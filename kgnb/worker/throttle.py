@@ -59,6 +59,7 @@ class _Call:
 
     @property
     def provider(self) -> Provider:
+        """The provider that is asked."""
         return self.client.provider
 
     @property
@@ -139,6 +140,7 @@ class ProviderThrottle:
         return done
 
     async def _ask(self, call: _Call) -> Completion:
+        """Return the client's completion, with limits and costs applied."""
         admit, spent = partial(self._admit, call), partial(self._record_usage, call)
         return await call.client.ask(call.prompt, call.model, admit=admit, spent=spent)
 
@@ -163,6 +165,7 @@ class ProviderThrottle:
         call.began = time.monotonic()
 
     async def _reserve(self, call: _Call) -> RateReservation:
+        """Return a place under the rate limit. Raises RateReached for a long wait, LeaseLost."""
         full = self._rate_full_until.get(call.provider.lower_name, 0.0) - time.monotonic()
         if full > LONGEST_WAIT:  # saves a round trip
             raise errors.RateReached("provider.rate_reached", provider=call.provider.name, retry_after=full)

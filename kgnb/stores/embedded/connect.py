@@ -176,6 +176,9 @@ def _start_supervisor(folder: DataFolder, place: Path, program: str, grace: floa
 
 
 def _failure(folder: DataFolder, log_start: int) -> EngineError:
+    """Return the error of a queue that didn't start: a shortage of the machine, else the last words of its
+    log.
+    """
     for lack, facts in shortages(folder.root):
         return EngineError(lack, **facts)
     log = folder.logs / "queue.log"

@@ -137,6 +137,7 @@ def private_dir() -> Path:
 
 
 def _private_dirs(*temporary: Path) -> Iterator[Path]:
+    """Yield this user's private directories among ``temporary``; raises EngineError after the last one."""
     for base in dict.fromkeys(one / f"kgnb-{os.getuid()}" for one in temporary):
         if _is_private(base):
             yield base
@@ -144,6 +145,7 @@ def _private_dirs(*temporary: Path) -> Iterator[Path]:
 
 
 def _is_private(base: Path) -> bool:
+    """Make a directory for this user alone (mode 700); return whether it is one and writable."""
     try:
         base.mkdir(mode=0o700, exist_ok=True)
         status = base.lstat()

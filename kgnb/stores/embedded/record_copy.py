@@ -148,5 +148,6 @@ def _name_copy(source: Path, replaced: str | None) -> None:
 
 
 def _changed_at(source: Path) -> bytes:
+    """Return the time of the record's last change in nanoseconds, as 32 digits."""
     wal = source.with_name(f"{source.name}-wal")
     return b"%032d" % max(path.stat().st_mtime_ns for path in (source, wal) if path.exists())

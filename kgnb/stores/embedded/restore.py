@@ -164,6 +164,7 @@ def named_source(name: str) -> Path:
 
 
 def _located(name: str) -> Path:
+    """Return ``name`` as a path if it exists, else the input attached under this name, else the path."""
     given = Path(name).expanduser()
     return given if given.exists() else find_input(name) or given
 
@@ -181,6 +182,7 @@ def find_data_folder(given: Path) -> Path:
 
 
 def _only(folders: Iterable[P], given: Path) -> P:
+    """Return the only one of the folders. Raises InputError for none or several."""
     found = sorted(folders)
     if len(found) != 1:
         key = "resume.several" if found else "resume.none"
@@ -189,6 +191,9 @@ def _only(folders: Iterable[P], given: Path) -> P:
 
 
 def _data_folders(folder: Path, depth: int) -> Iterator[Path]:
+    """Yield the folders with a record at ``folder`` or up to ``depth`` levels below; links are not
+    followed.
+    """
     if _is_plain_file(folder / RECORD):
         yield folder
     elif depth and folder.is_dir():
@@ -206,6 +211,7 @@ def _is_plain_file(path: Path) -> bool:
 
 
 def _is_database(file: Path) -> bool:
+    """Return whether a file begins as an SQLite database."""
     with file.open("rb") as content:
         return content.read(len(_SQLITE)) == _SQLITE
 
@@ -220,6 +226,7 @@ def _copy_parts(record: Path, target: Path) -> None:
 
 
 def _own(record: Path, part: str) -> str:
+    """Return the name of a ``part`` (such as ``kgnb.db-wal``) for a record of another name."""
     return record.name + part.removeprefix(RECORD)
 
 

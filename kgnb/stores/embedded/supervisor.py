@@ -95,6 +95,7 @@ def _remove_deserted(base: Path) -> None:
 
 
 def _is_listened_to(path: Path) -> bool:
+    """Return whether a server listens at a socket's path."""
     with socket.socket(socket.AF_UNIX) as connection:
         return connection.connect_ex(str(path)) == 0
 

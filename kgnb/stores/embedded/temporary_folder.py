@@ -45,6 +45,7 @@ def temporary_folder(settings: Settings) -> Iterator[Settings]:
 
 
 def _folder_beside(place: Path) -> TemporaryDirectory[str] | None:
+    """Return a temporary folder in the first existing parent of ``place``; None where it can't be made."""
     try:
         parent = next(path for path in place.parents if path.exists()).resolve()
         return TemporaryDirectory(prefix=".kgnb-", dir=parent, ignore_cleanup_errors=True)

@@ -267,15 +267,18 @@ def read_edges() -> str:
 
 
 def _of_each(labels: Iterable[str], read: Callable[[str], str]) -> str:
+    """Return the union of the query ``read`` over all labels."""
     return " UNION ALL ".join(f"MATCH {_of_novel(label)} {read(label)}" for label in labels)
 
 
 def _node_row(label: str) -> str:
+    """Return the RETURN clause for a label's nodes: key, then properties."""
     columns = ", ".join(f"n.{c}" for c in (KEYS[label][0], *NODE_PROPERTIES[label]))
     return f"RETURN '{label}' AS label, [{columns}] AS node"
 
 
 def _edge_rows(source: str) -> str:
+    """Return the clause that returns, for each node with edges, its key and the edges."""
     columns = ", ".join(f"e.{c}" for c in EDGE_COLUMNS)
     edge = f"type(e), labels(m), m.id, m.name, {columns}"
     return (
@@ -288,6 +291,7 @@ def _edge_rows(source: str) -> str:
 
 
 def _checked(type_: str) -> str:
+    """Return a relationship type. Raises ValueError for a name that isn't one."""
     if not RELATION_TYPE.fullmatch(type_):
         raise ValueError("not a relationship type")
     return type_
@@ -305,15 +309,18 @@ def _node(label: str) -> str:
 
 
 def _match(v: str, label: str, at: int) -> str:
+    """Return the MATCH clause for the node whose key is in column ``at`` of a row."""
     rest = f" AND {v}.novel_id = $novel" if len(KEYS[label]) > 1 else ""
     return f"MATCH ({v}:{label}) WHERE {v}.{KEYS[label][0]} = r[{at}]{rest}"
 
 
 def _of_novel(label: str) -> str:
+    """Return the pattern of the novel's nodes of a label."""
     return f"(n:{label} {{{'id' if label == 'Novel' else 'novel_id'}: $novel}})"
 
 
 def _match_ends(source: str, target: str) -> str:
+    """Return the clauses that match both ends of each row."""
     return f"{_EACH} {_match('a', source, 0)} {_match('b', target, 1)}"
 
 
@@ -323,4 +330,5 @@ def _values(columns: tuple[str, ...], start: int) -> dict[str, str]:
 
 
 def _set(v: str, values: dict[str, str]) -> str:
+    """Return the assignments of a SET clause: "n.a = 1, n.b = 2"."""
     return ", ".join(f"{v}.{column} = {value}" for column, value in values.items())

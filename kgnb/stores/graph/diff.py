@@ -76,6 +76,7 @@ class GraphDiff:
             self._wrong_edges.discard(key)
 
     def _others(self, task_ids: Any) -> frozenset[int]:
+        """Return those of the tasks that belong to other programs."""
         return self._foreign.intersection(task_ids) if self._foreign and task_ids else frozenset()
 
     def stages(self) -> Iterator[Iterator[cypher.Statement]]:
@@ -92,21 +93,25 @@ class GraphDiff:
         yield self._edge_upserts()
 
     def _edge_removals(self) -> Iterator[cypher.Statement]:
+        """Yield a statement for each kind of edges to remove."""
         for kind, edges in grouped(self._stale_edges, _kind):
             yield cypher.remove_edges(kind, [_ends(edge) for edge in edges])
 
     def _node_removals(self, labels: Iterable[str]) -> Iterator[cypher.Statement]:
+        """Yield a statement for each of ``labels`` with nodes to remove."""
         for label in labels:
             if stale := self._stale.get(label):
                 yield cypher.remove_nodes(label, sorted(stale, key=str))
 
     def _node_upserts(self) -> Iterator[cypher.Statement]:
+        """Yield the statements that leave nodes to other tasks, then those that write nodes."""
         for label in sorted(self._kept):
             yield cypher.keep_nodes(label, sorted(self._kept[label], key=str))
         for label, nodes in grouped(self._wrong, itemgetter(0)):
             yield cypher.put_nodes(label, [cypher.node_row(self._graph.nodes[key]) for key in nodes])
 
     def _edge_upserts(self) -> Iterator[cypher.Statement]:
+        """Yield the statements that leave edges to other tasks, then those that write edges."""
         for kind, kept in grouped(self._kept_edges, _kind):
             yield cypher.keep_edges(kind, [[*_ends(edge), self._kept_edges[edge]] for edge in kept])
         for type_, edges in grouped(self._wrong_edges, itemgetter(1)):
@@ -121,10 +126,12 @@ def grouped(keys: Iterable[K], kind: Callable[[K], Any]) -> Iterator[tuple[Any, 
 
 
 def _kind(edge: EdgeKey) -> tuple[str, str, str]:
+    """Return (type, label of the source, label of the target)."""
     return edge[1], edge[0][0], edge[2][0]
 
 
 def _ends(edge: EdgeKey) -> cypher.Row:
+    """Return the keys of source and target as the engines store them."""
     return [key_value(*edge[0]), key_value(*edge[2])]
 
 
@@ -147,6 +154,7 @@ def edge_key(source: NodeKey, record: list[Any]) -> EdgeKey | None:
 
 @lru_cache(1_000)
 def _is_type(name: str) -> bool:
+    """Return whether a name is a valid relationship type."""
     return RELATION_TYPE.fullmatch(name) is not None
 
 

@@ -107,6 +107,9 @@ class BoltDriver:
             await driver.close()
 
     def _open(self) -> AsyncDriver:
+        """Return the driver, made on first use. Raises ServiceRefused for an address or options that it
+        refuses.
+        """
         if self._driver is None:
             try:
                 self._driver = AsyncGraphDatabase.driver(
@@ -237,6 +240,7 @@ class BoltDriver:
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:
+        """Turn the driver's errors inside the block into ServiceDown and ServiceRefused."""
         try:
             yield
         except (TimeoutError, OSError, Neo4jError, DriverError) as error:
@@ -270,6 +274,7 @@ class _Rows(dict[str, Any]):
 
 
 def _code(error: Exception) -> str:
+    """Return the error's Neo4j status code; "" for none."""
     return (error.code or "") if isinstance(error, Neo4jError) else ""
 
 
@@ -279,6 +284,7 @@ def _lost_race(error: Exception) -> bool:
 
 
 def _is_refusal(error: Exception, code: str) -> bool:
+    """Return whether waiting can't mend the error: a client's error other than a timeout."""
     if code.startswith(_TIMED_OUT):
         return False
     if ".Schema." in code or isinstance(error, Forbidden):

@@ -41,6 +41,7 @@ def check_reads_only(text: str) -> None:
 
 
 def _refused_words(words: list[str]) -> Iterator[str]:
+    """Yield the words of a query that write, or call something that isn't known to read."""
     for i, word in enumerate(words):
         before, after = words[i - 1] if i else "", words[i + 1] if i + 1 < len(words) else ""
         if _is_name(before, after):

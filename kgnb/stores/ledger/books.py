@@ -94,6 +94,7 @@ class Books(DatabasePart):
 
     @transaction
     def _import(self, c: sa.Connection, book: Book, file_path: str, file_size: int) -> ImportedBook:
+        """Store a book in one transaction; see :meth:`import_book`."""
         known = _novel_of_text(c, book)
         earlier, similar = (known, None) if known and not book.edition_of else _find_edition(c, book)
         novel_id = earlier or self._database.insert(c, t.novels, [_novel_row(book, file_path, file_size)])
@@ -262,6 +263,7 @@ def _candidates(c: sa.Connection, book: Book, novels: Mapping[int, tuple[str, st
 
 
 def _lengths(c: sa.Connection, novel_id: int) -> dict[str, int]:
+    """Return hash of the text → number of words, for a novel's chapters."""
     query = sa.select(content_hash(c), sa.func.coalesce(t.chapters.c.word_count, 0))
     return dict(c.execute(query.where(t.chapters.c.novel_id == novel_id)).all())
 
@@ -372,6 +374,7 @@ def _drop_early_names(c: sa.Connection, novel_id: int) -> None:
 
 
 def _novel_row(book: Book, path: str, size: int) -> Row:
+    """Return column → value of a new novel's row."""
     now = beijing_now()
     return {
         "title": book.title[:255],
@@ -390,6 +393,7 @@ def _novel_row(book: Book, path: str, size: int) -> Row:
 
 
 def _chapter_row(novel_id: int, chapter: BookChapter, lang: Lang) -> dict[str, Any]:
+    """Return column → value of a new chapter's row."""
     return {
         "novel_id": novel_id,
         "title": chapter.title[:255],
@@ -446,6 +450,7 @@ def read_novel(c: sa.Connection, novel_id: int) -> Novel:
 
 
 def _read_chapters(c: sa.Connection, novel_id: int) -> list[Chapter]:
+    """Return a novel's chapters sorted by number."""
     k = t.chapters.c
     query = sa.select(k.id, k.novel_id, k.chapter_number, k.title, k.word_count)
     query = query.where(k.novel_id == novel_id).order_by(k.chapter_number, k.id)

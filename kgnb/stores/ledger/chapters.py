@@ -152,6 +152,7 @@ def raise_tokens(c: sa.Connection, tokens: Mapping[Key, int]) -> None:
 
 
 def _lock_states(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, str]:
+    """Return (task id, chapter id) → status, for the keys that have a row, locked until the commit."""
     s = t.chapter_status.c
     query = sa.select(s.kg_task_id, s.chapter_id, s.status)
     rows = c.execute(query.where(has_key(t.chapter_status, keys)).with_for_update())
@@ -165,6 +166,7 @@ def _set_states(c: sa.Connection, keys: Iterable[Key], from_states: Sequence[str
 
 
 def _read_works(c: sa.Connection, keys: Sequence[Key], states: Mapping[Key, str]) -> dict[Key, ChapterWork]:
+    """Return key → text and stored row of each chapter that exists; no row if the text changed since."""
     if not keys:
         return {}
     k = t.chapters.c

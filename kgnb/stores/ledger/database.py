@@ -194,6 +194,7 @@ class Database:
             raise TableMissing("ledger.table", service="sql", **facts) from error
 
     def _error(self, kind: _ErrorKind, error: sa.exc.DBAPIError) -> KgnbError:
+        """Return the error to raise for a driver's error of this kind."""
         if kind == "retry":
             return ServiceDown("ledger.busy", service="sql", where=self.where)
         raised = _RAISED.get(kind, ServiceRefused)
@@ -258,6 +259,8 @@ def reading(method: Method[Part, P, R]) -> AsyncMethod[Part, P, R]:
 
 
 def _run_method(method: Method[Part, P, R], *, write: bool) -> AsyncMethod[Part, P, R]:
+    """Return the async method that runs ``method`` in a transaction of its own."""
+
     @wraps(method)
     async def run(self: Part, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await self._database.run(lambda c: method(self, c, *args, **kwargs), write=write)

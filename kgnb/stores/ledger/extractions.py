@@ -69,6 +69,7 @@ class Extractions(DatabasePart):
 
     @reading
     def _keys(self, c: sa.Connection, novel_id: int) -> list[Key]:
+        """Return the (task id, chapter id) of a novel's rows, sorted by chapter and task."""
         e = t.extractions.c
         query = sa.select(e.task_id, e.chapter_id).where(e.novel_id == novel_id)
         rows = c.execute(query.order_by(e.chapter_number, e.chapter_id, e.task_id))
@@ -101,6 +102,7 @@ def lock_claims(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, int]:
 
 
 def _json_values(row: ExtractionRow) -> dict[str, Any]:
+    """Return the row's fields as JSON values."""
     values = {name: getattr(row, name) for name in row.__slots__}
     return values | {
         "extraction": row.extraction.model_dump(mode="json", exclude_defaults=True),
@@ -110,6 +112,7 @@ def _json_values(row: ExtractionRow) -> dict[str, Any]:
 
 
 def _values(row: ExtractionRow) -> dict[str, Any]:
+    """Return column → value of an extraction's row."""
     return {
         **{name: getattr(row, name) for name in _SAME_COLUMNS},
         "flags": ",".join(sorted(row.flags)),
@@ -126,6 +129,7 @@ def read_flags(names: Iterable[str]) -> frozenset[Flag]:
 
 
 def _read_row(r: Any) -> ExtractionRow:
+    """Return the extraction in a row of the table."""
     return ExtractionRow(
         **{name: getattr(r, name) for name in _SAME_COLUMNS},
         extraction=Extraction.model_validate_json(r.extraction),

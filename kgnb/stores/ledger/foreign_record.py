@@ -73,6 +73,7 @@ def copy_foreign_record(source: Path, target: Path, *, name: str) -> None:
 
 
 def _open(source: Path) -> sqlite3.Connection:
+    """Return a read-only connection to a record that may be hostile: bounded rows, no trusted schema."""
     connection = sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_ROW_BYTES)
     for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "query_only=ON"):
@@ -131,6 +132,9 @@ def _checked(table: sa.Table, stored: Row) -> Row:
 
 
 def _value(column: sa.Column[Any], value: Any) -> Any:
+    """Return a column's value in its Python type; None for null. Raises BrokenRecord for a value of another
+    type.
+    """
     try:
         return None if value is None else _typed(column.type, value)
     except (ValueError, TypeError, RecursionError) as error:
@@ -138,6 +142,7 @@ def _value(column: sa.Column[Any], value: Any) -> Any:
 
 
 def _typed(kind: Any, value: Any) -> Any:
+    """Return a value in the Python type of its column. Raises ValueError for any other."""
     if isinstance(kind, sa.JSON):
         return t.read_json(_text(value, None))
     if isinstance(kind, sa.DateTime | sa.Date):
@@ -151,6 +156,7 @@ def _typed(kind: Any, value: Any) -> Any:
 
 
 def _text(value: Any, length: int | None) -> str:
+    """Return a text of at most ``length`` characters (None: any). Raises ValueError for anything else."""
     if not isinstance(value, str) or (length is not None and len(value) > length):
         raise ValueError("not a text of the column's length")
     return value
@@ -188,6 +194,7 @@ def _check_version(row: Row) -> None:
 
 
 def _check_name(entry: NameEntry) -> NameEntry:
+    """Return the name entry. Raises ValueError for numbers out of range."""
     _check_integers(getattr(entry, field.name) for field in fields(entry))
     _check_integers(entry.since.values())
     return entry
@@ -202,6 +209,7 @@ def _check_lists(found: object) -> object:
 
 
 def _check_decision(decision: Decision) -> Decision:
+    """Return the decision. Raises ValueError for one that kgnb can't have stored."""
     times = (decision.made_at, decision.undone_at)
     if len(decision.names) > 200 or any(time is not None and time.tzinfo for time in times):
         raise ValueError("not a decision that kgnb stored")

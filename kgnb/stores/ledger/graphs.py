@@ -139,6 +139,7 @@ def make_graph(record: Record) -> tuple[Graph, StoredGraph]:
 
 
 def _digest(*parts: object) -> str:
+    """Return the sha256 (hex) of the parts' representations."""
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -154,6 +155,9 @@ def _chapters_with_hashes(c: sa.Connection, novel_id: int) -> list[tuple[Chapter
 def _effective_rows(
     c: sa.Connection, novel_id: int, chapters: Sequence[tuple[Chapter, str]]
 ) -> list[EffectiveRow]:
+    """Return the row that counts for each chapter whose present text has one: an LLM's before the rules',
+    then the newest task's.
+    """
     e = t.extractions.c
     columns = (e.chapter_id, e.task_id, e.token, e.text_hash, e.prompt_hash, e.provider)
     known = t.extractions.join(t.tasks, t.tasks.c.id == e.task_id)

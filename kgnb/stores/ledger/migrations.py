@@ -44,15 +44,20 @@ def fillers_if_complete(connection: sa.Connection) -> dict[str, dict[str, Any]] 
 
 
 def _all_fillers(present: _Present) -> dict[str, dict[str, Any]]:
+    """Return, for each of main's tables that is present, values for its required columns."""
     return {t.name: _fillers(t, present[t.name]) for t in MAIN if t.name in present}
 
 
 def _state(connection: sa.Connection) -> tuple[_Present, int | None]:
+    """Return (present tables with columns, stored version or None). Raises ServiceRefused for a newer
+    version.
+    """
     present = _columns(connection)
     return present, _version(connection) if versions.name in present else None
 
 
 def _is_complete(present: _Present) -> bool:
+    """Return whether no table of kgnb's or main's, and no column of kgnb's, is missing."""
     incomplete = any(_missing(table, present.get(table.name, ())) for table in OWN)
     return not incomplete and all(table.name in present for table in MAIN)
 
@@ -97,6 +102,7 @@ _Present = dict[str, list[_Column]]
 
 
 def _columns(connection: sa.Connection) -> _Present:
+    """Return table → columns of the database."""
     if connection.dialect.name != "sqlite":
         return _mysql_columns(connection)
     found = sa.inspect(connection).get_multi_columns()
@@ -111,6 +117,7 @@ def _columns(connection: sa.Connection) -> _Present:
 
 def _mysql_columns(connection: sa.Connection) -> _Present:
     # One query: SQLAlchemy asks for each table, twenty round trips to a server that may be far away.
+    """Return table → columns of a MySQL database, in one query."""
     query = sa.text(
         "SELECT table_name, column_name, column_type, collation_name, is_nullable, column_default, extra "
         "FROM information_schema.columns WHERE table_schema = DATABASE()"
@@ -125,6 +132,7 @@ def _mysql_columns(connection: sa.Connection) -> _Present:
 
 
 def _version(connection: sa.Connection) -> int | None:
+    """Return the stored version; None for none. Raises ServiceRefused for a newer one."""
     found: int | None = connection.scalar(sa.select(versions.c.version).where(versions.c.id == 1))
     if found is not None and found > VERSION:
         raise ServiceRefused("ledger.newer", service="sql", found=found, known=VERSION)
@@ -153,6 +161,9 @@ def _add_columns(connection: sa.Connection, table: sa.Table, names: Sequence[str
 
 
 def _fillers(table: sa.Table, columns: Sequence[_Column]) -> dict[str, Any]:
+    """Return neutral values for a table's required columns without default. Raises ServiceRefused for missing
+    columns.
+    """
     if missing := _missing(table, columns):
         names = ", ".join(missing)
         raise ServiceRefused("ledger.columns", service="sql", table=table.name, columns=names)
@@ -165,6 +176,7 @@ def _fillers(table: sa.Table, columns: Sequence[_Column]) -> dict[str, Any]:
 
 
 def _missing(table: sa.Table, columns: Sequence[_Column]) -> list[str]:
+    """Return the columns that the table lacks, sorted."""
     return sorted(set(table.columns.keys()) - {column.name for column in columns})
 
 

@@ -49,10 +49,12 @@ class Dialect(MySQLDialect_pymysql):
         """Send no second SET NAMES: the driver did."""
 
     def _get_server_version_info(self, connection: sa.Connection) -> tuple[int, ...]:
+        """Return the server's version from its greeting: no round trip."""
         greeted: str = connection.connection.dbapi_connection.get_server_info()  # type: ignore[union-attr]
         return self._parse_server_version(greeted)
 
     def _get_default_schema_name(self, connection: sa.Connection) -> str:
+        """Return the database in the address: no round trip."""
         return connection.engine.url.database or ""
 
     def get_default_isolation_level(self, _connection: Any) -> Any:
@@ -63,6 +65,7 @@ class Dialect(MySQLDialect_pymysql):
         self._sql_mode = ""
 
     def _detect_casing(self, _connection: sa.Connection) -> int:
+        """Return 0: names of tables are taken as they are."""
         self._casing = 0
         return 0
 

@@ -111,6 +111,7 @@ def read_entry(row: Mapping[Any, Any]) -> NameEntry:
 
 
 def _reason(alias: str, other: str, why: str, certainty: float = 1.0) -> Reason:
+    """Return a reason as a tuple; an older record has no certainty."""
     return alias, other, why, certainty  # an older kgnb wrote no probability
 
 
@@ -120,6 +121,7 @@ def read_frozen_names(stored: str) -> list[NameEntry]:
 
 
 def _frozen_entry(name: str, aliases: Sequence[str], *more: Any) -> NameEntry:
+    """Return the entry in a task's stored names; of an older kgnb without ``since``."""
     rest = list(more)
     since = rest.pop() if rest and isinstance(rest[-1], dict) else {}  # none in a row of an older kgnb
     return replace(NameEntry(name, tuple(aliases), *rest), since=since)
@@ -214,6 +216,7 @@ _OF_NAMES = ("merge", "split")
 
 
 def _row(novel_id: int, decision: Decision) -> Row:
+    """Return column → value of a decision's row."""
     first, last = decision.chapters or (None, None)
     return {
         "novel_id": novel_id,

@@ -126,6 +126,7 @@ class Providers(DatabasePart):
 
     @reading
     def _present_and_seen(self, c: sa.Connection) -> tuple[dict[str, bool], set[str]]:
+        """Return (queue key → whether active, of present rows; queue keys that were ever seen)."""
         rows = sorted(_provider_rows(c), key=lambda row: row.active)  # of one name, an active one counts
         present = {row.provider.lower_name: row.active for row in rows}
         return present, set(c.scalars(sa.select(t.seen_providers.c.name)))
@@ -178,6 +179,7 @@ def _read_options(text: str) -> ProviderOptions:
 
 
 def _provider_rows(c: sa.Connection) -> list[ProviderRow]:
+    """Return the rows of ``ai_providers`` that have a name, sorted by id."""
     rows = c.execute(sa.select(t.ai_providers).order_by(t.ai_providers.c.id)).mappings()
     return [
         ProviderRow(

@@ -66,6 +66,7 @@ class ReplyCache(DatabasePart):
 
     @reading
     def _read(self, c: sa.Connection, keys: Sequence[str]) -> dict[str, CachedReply]:
+        """Return key → stored reply, for the keys that have one."""
         r, found = t.replies.c, {}
         facts = (r.id, r.provider, r.model, r.reply, r.task_id)
         query = sa.select(*facts, sa.func.coalesce(r.chapter_id, 0), *usage_columns(t.replies))

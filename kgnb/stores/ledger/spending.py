@@ -91,11 +91,13 @@ def read_wasted(c: sa.Connection, task_ids: Sequence[int]) -> dict[TaskSpendingK
 
 
 def _model_values(provider: str, model: str) -> dict[str, str]:
+    """Return the columns of provider and model, cut to their lengths."""
     return {"provider": provider[:100], "model": storable(model)[:200]}
 
 
 def _sums(old: Any, new: Any) -> dict[str, Any]:
     # A literal, not a parameter: PyMySQL takes none after the values of several rows. Null is a count that an
     # older kgnb didn't know.
+    """Return column → SQL expression of the old and the new count together."""
     zero: sa.ColumnElement[int] = sa.literal_column("0")
     return {name: sa.func.coalesce(old[name], zero) + new[name] for name in USAGE_COLUMNS}

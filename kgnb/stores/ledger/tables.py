@@ -50,6 +50,7 @@ _INNODB: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
 
 
 def _main(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
+    """Return one of main's tables: with an ``id``."""
     key = sa.Column("id", sa.Integer, primary_key=True, autoincrement=True)
     # AUTOINCREMENT: the id of a deleted task, which queues and nodes may still hold, is never used again.
     return sa.Table(name, METADATA, key, *columns, **_INNODB, sqlite_autoincrement=True)
@@ -57,14 +58,17 @@ def _main(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
 
 def _own(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
     # utf8mb4_bin: under the usual collations two different names or keys may count as equal.
+    """Return one of kgnb's tables: case-sensitive."""
     return sa.Table(name, METADATA, *columns, **_INNODB, mysql_collate="utf8mb4_bin")
 
 
 def _columns(kind: Any, *names: str, **options: Any) -> list[sa.Column[Any]]:
+    """Return a column of the same kind for each name."""
     return [sa.Column(name, kind, **options) for name in names]
 
 
 def _keys(*names: str) -> list[sa.Column[Any]]:
+    """Return the columns of a primary key."""
     return _columns(BigId, *names, primary_key=True, autoincrement=False)
 
 

@@ -141,6 +141,7 @@ class TaskLifecycle(DatabasePart):
 
     @reading
     def _due_retries(self, c: sa.Connection) -> Sequence[int]:
+        """Return the ids of the failed tasks whose automatic retry is due."""
         k = t.tasks.c
         query = sa.select(k.id).where(
             k.status == TaskStatus.FAILED,
@@ -152,6 +153,9 @@ class TaskLifecycle(DatabasePart):
 
     @transaction
     def _start_retry(self, c: sa.Connection, task_id: int) -> Task | None:
+        """Set a task's failed chapters to pending and return the task; None if its retry isn't due
+        any more.
+        """
         task, _ = tasks.locked_task(c, task_id)
         due = c.scalar(sa.select(t.tasks.c.retry_scheduled_at).where(t.tasks.c.id == task_id))
         if task is None or task.status is not TaskStatus.FAILED or due is None or due > beijing_now():
@@ -228,6 +232,7 @@ def mark_refreshed(c: sa.Connection, task_id: int, now: datetime) -> None:
 
 
 def _total_columns(c: sa.Connection, task_id: int) -> dict[str, int]:
+    """Return the totals of entities and relations over a task's chapters."""
     s = t.chapter_status.c
     sums = (sa.func.coalesce(sa.func.sum(k), 0) for k in (s.entities_extracted, s.relations_extracted))
     entities, relations = c.execute(sa.select(*sums).where(s.kg_task_id == task_id)).one()
@@ -235,6 +240,7 @@ def _total_columns(c: sa.Connection, task_id: int) -> dict[str, int]:
 
 
 def _failure_columns(c: sa.Connection, task_id: int, now: datetime) -> dict[str, Any]:
+    """Return the time of a task's failure and of its next automatic retry, None for none."""
     k = t.tasks.c
     query = sa.select(k.auto_retry_enabled, k.retry_interval_minutes, k.retry_count).where(k.id == task_id)
     wanted, minutes, done = c.execute(query).one()

@@ -201,6 +201,7 @@ class TaskStats(DatabasePart):
 
 
 def _text(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """Return the column with "" for null."""
     return sa.func.coalesce(column, "")
 
 

@@ -193,6 +193,7 @@ def asks(c: sa.Connection, provider: str) -> sa.ColumnElement[bool]:
 
 
 def _has_novel() -> sa.ColumnElement[bool]:
+    """Return the SQL condition that the task's novel exists."""
     return t.tasks.c.novel_id.in_(sa.select(t.novels.c.id).where(novel_not_deleting()))
 
 
@@ -341,6 +342,7 @@ def columns_of(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _uncovered_chapters(c: sa.Connection, novel_id: int, tasks: Collection[int]) -> list[int]:
+    """Return the ids of the novel's chapters whose present text none of ``tasks`` has dealt with."""
     k, e, s = t.chapters.c, t.extractions.c, t.chapter_status.c
     rows = sa.select(e.chapter_id, e.task_id, e.text_hash).where(e.task_id.in_(tasks))
     extracted = c.execute(rows.order_by(e.task_id)).all()

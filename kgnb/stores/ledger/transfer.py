@@ -64,6 +64,7 @@ async def read_novel(source: Database, novel_id: int) -> NovelRecord:
 
 
 def _read_rows(c: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool]) -> list[Row]:
+    """Return the rows that fulfil the condition, without their ids, by primary key."""
     found = c.execute(sa.select(table).where(where).order_by(*table.primary_key)).mappings()
     return [{name: value for name, value in row.items() if name != "id"} for row in found]
 
@@ -119,6 +120,7 @@ class Transfer(DatabasePart):
 
     @transaction
     def _take(self, c: sa.Connection, saved: NovelRecord) -> ImportedNovel:
+        """Store a novel of another record in one transaction; see :meth:`take`."""
         novel_id, known, chapter_ids = import_exported_book(self._database, c, saved.book)
         chapters = dict(zip(saved.chapters, chapter_ids, strict=True))
         tasks, made = self._take_tasks(c, saved, novel_id, chapters)
@@ -205,6 +207,7 @@ class Transfer(DatabasePart):
 
     def _insert_task(self, c: sa.Connection, task: Task, novel_id: int, chapters: Mapping[int, int]) -> int:
         # 0 is no chapter.
+        """Insert a task of another record, paused, over the same chapters; return its id."""
         only = None if task.chapter_ids is None else [chapters.get(i, 0) for i in task.chapter_ids]
         task_id = Tasks(self._database).insert(
             c,

@@ -118,6 +118,7 @@ class CircuitBreaker:
         return True
 
     async def _count(self, provider: str) -> int:
+        """Count a failure; return the number of failures in a row."""
         try:
             failures = int(await self._connection.send_one(("INCR", _FAIL_PREFIX + provider)))
         except (ResponseError, ServiceRefused):  # somebody wrote no number: start again
@@ -241,6 +242,7 @@ class CircuitBreaker:
         return {name: self._read(name, now, reply, asked_at) for name, reply in named}
 
     def _read(self, name: str, now: float, reply: _Reply, asked_at: float) -> ProviderState:
+        """Return a provider's state from Redis' replies, which any program may have written."""
         count = max(0, int(_number(reply.failures)))
         if count:
             self._reset_until.pop(name, None)
@@ -284,6 +286,7 @@ def _note_refusal(provider: str, reason: str, kind: str, *, certain: bool) -> li
 
 
 def _forget_refusals(provider: str) -> Command:
+    """Return the command that forgets a provider's refusals."""
     return ("HDEL", _ANSWER_PREFIX + provider, "refused_at", "since", "reason", "kind")
 
 
@@ -298,6 +301,7 @@ def _read_answer(reply: Mapping[bytes, bytes]) -> ProviderAnswer:
 
 
 def _number(value: Any) -> float:
+    """Return a finite number; 0.0 for anything else."""
     try:
         number = float(value)
     except (TypeError, ValueError):

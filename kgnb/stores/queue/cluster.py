@@ -100,6 +100,9 @@ class Cluster:
         return dict(zip(chain(*groups.values()), chain(*replies), strict=True))
 
     async def _send_to(self, at: Address | None, asking: bool, commands: Sequence[Command]) -> Sequence[Any]:
+        """Return one server's replies; its error for each command if it is away. ``asking``: commands for a
+        slot under way.
+        """
         if at is None:
             return [exceptions.ClusterDownError("a slot without a server")] * len(commands)
         if asking:  # allows the next command only, on this connection
@@ -138,6 +141,9 @@ class Cluster:
 
 
 def _owner(owners: Sequence[Address | None], command: Command) -> Address | None:
+    """Return the server that owns the command's key; any server for a command without key, None for a slot
+    without server.
+    """
     if command[0] in _KEYLESS:  # any master will do
         return next(filter(None, owners), None)
     key = key_of(command)

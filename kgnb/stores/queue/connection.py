@@ -193,6 +193,7 @@ class RedisConnection:
 
     def _new_cluster(self) -> Cluster:
         # Older releases of redis-py have the cluster's errors in a parser of their own.
+        """Return a cluster reached through this server."""
         parser = getattr(redis_cluster, "ClusterParser", DefaultParser)
 
         def connect(at: Address) -> aioredis.Redis:
@@ -260,6 +261,7 @@ class RedisConnection:
             return list(map(self._named_type, commands, replies))
 
     def _named_type(self, command: Command, reply: Any) -> Any:
+        """Return the reply, or ServiceRefused with the key's name for a key of the wrong type."""
         if isinstance(reply, exceptions.ResponseError) and "WRONGTYPE" in str(reply):
             facts = {"where": self.where, "name": key_of(command)}
             return ServiceRefused("queue.wrong_type", service="redis", **facts)
@@ -273,6 +275,7 @@ class RedisConnection:
         return [list(islice(replies, len(group))) for group in groups]
 
     async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        """Return the replies in order, from the server or the cluster."""
         if not self._mode_known:
             await self._learn_mode()
         return await (self._cluster.send(commands) if self._cluster else pipelined(self.client, commands))

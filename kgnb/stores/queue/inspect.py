@@ -139,6 +139,7 @@ class QueueInspector:
         return {task_id: queue for task_id, queue in waiting if task_id is not None}
 
     async def _keys(self, pattern: str, kind: str) -> list[str]:
+        """Return the keys of this pattern and kind on all servers, sorted; of very many only the first."""
         found = set()
         with mapped_errors(self.connection.where):
             servers: list[Any] = await self.connection.masters()  # redis-py leaves execute_command untyped
@@ -189,6 +190,7 @@ class QueueInspector:
 
 
 def _state(reply: Any) -> QueueState:
+    """Return a queue's counts; for an error zeros and the problem."""
     if isinstance(reply, ServiceRefused):
         return QueueState(problem=str(reply))
     return QueueState(*map(int, reply))
@@ -200,6 +202,9 @@ def _is_fresh(record: Mapping[str, Any]) -> bool:
 
 
 def _task_commands(queue: QueueName) -> list[Command]:
+    """Return the commands that read a queue's items; held ones twice, before and after, as an item may move
+    between.
+    """
     held, dead = ("HKEYS", queue.own_key("held")), ("HKEYS", queue.own_key("dead"))
     # Leases before and after: an item that is being claimed right now is in one of the three.
     return [held, ("LRANGE", queue, 0, -1), held, dead]

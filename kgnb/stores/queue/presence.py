@@ -86,6 +86,7 @@ class Presence:
         return name
 
     async def _take(self, name: str) -> bool:
+        """Take a name for this node; return False if a live node has it."""
         if any(not node.kgnb for node in await self.queue.nodes_named([name])):
             return False
         key, mine = f"kgnb:node:{name}", self._identity
@@ -149,6 +150,7 @@ class Presence:
             await self.claim_name(self._requested_name)
 
     def _node_commands(self, started_at: datetime, slots: int) -> list[Command]:
+        """Return the commands of a node's heartbeat."""
         name = self.queue.node
         key = f"kg:nodes:{name}"
         fields = {
@@ -178,6 +180,7 @@ class Presence:
         return ("SET", ABOUT_PREFIX + self.queue.node, text, "EX", NODE_TTL)
 
     def _worker_commands(self, worker: WorkerState) -> list[Command]:
+        """Return the commands that show one slot, with its task or idle."""
         key = f"kg:worker:{worker.id}"
         now = time.time()
         fields: dict[str, object] = {
@@ -204,6 +207,7 @@ class Presence:
         self._written = {}
 
     def _removals(self, name: str, identity: bytes) -> list[Command]:
+        """Return the commands that remove a node, if it still has this identity."""
         return [
             ("EVAL", _REMOVE_SHOWN, 1, f"kg:nodes:{name}", parse_json(identity)["pid"]),
             ("DEL", ABOUT_PREFIX + name),
@@ -256,4 +260,5 @@ def _is_alive(identity: bytes) -> bool | None:
 
 
 def _hash(fields: Mapping[str, object]) -> list[str]:
+    """Return [name, JSON value, name, …] of fields, as HSET takes them."""
     return [part for name, value in fields.items() for part in (name, json.dumps(value, ensure_ascii=False))]

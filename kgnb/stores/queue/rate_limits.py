@@ -53,6 +53,7 @@ class _Limits:
         self.learnt = self.learnt * DECAY + 1
 
     def estimate(self, chars: int) -> int:
+        """Return the estimated tokens of a request with a prompt of ``chars`` characters, at least 1."""
         return max(1, round(chars * self.mean_tokens / self.mean_chars))
 
 
@@ -118,6 +119,7 @@ class RateLimits:
                 await self._call(key, limits, 0, 0)
 
     async def _call(self, key: str, limits: _Limits, requests: int, tokens: int) -> tuple[int, int]:
+        """Reserve or give back in Redis; return (1 if reserved, milliseconds to wait)."""
         owed_requests, owed_tokens = limits.owed_requests, limits.owed_tokens
         limits.owed_requests = limits.owed_tokens = 0.0
         command = script_call(
@@ -140,6 +142,7 @@ class RateLimits:
         return int(reserved), int(milliseconds)
 
     def _limits_of(self, key: str) -> _Limits:
+        """Return the limits of a provider's lower-case name, always the same object."""
         if key not in self._known:
             rpm, tpm = (given.get(key, given.get("", 0.0)) for given in (self.rpm, self.tpm))
             self._known[key] = _Limits(rpm, tpm)

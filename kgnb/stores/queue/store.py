@@ -126,6 +126,7 @@ class Queue(QueueInspector):
             await self.release(claims)
 
     async def _poll(self, asks: Sequence[ClaimRequest], providers: Sequence[str]) -> PollResult:
+        """Return the result of one poll; see :meth:`poll`."""
         shaped, alone_in = self._shape(asks)
         polls = [self._poll_command(ask, ask.queue == alone_in) for ask in shaped]
         registrations = self.register_commands(ask.queue for ask in asks if ask.queue not in self._open_tasks)
@@ -214,6 +215,7 @@ class Queue(QueueInspector):
         return asks, None
 
     def _poll_command(self, ask: ClaimRequest, alone: bool) -> Command:
+        """Return the command that polls one queue. ``alone``: only a task that can't share a node."""
         grace = self._in_outage or time.monotonic() < self._grace_until
         provider = ask.queue.provider_key
         others = (n for q, n in self._open_tasks.items() if q != ask.queue and q.provider_key == provider)
@@ -425,6 +427,7 @@ class Queue(QueueInspector):
 
 
 def _with_provider(item: bytes, provider: str) -> bytes:
+    """Return an item's JSON with another provider; unchanged if it is nested too deeply."""
     try:
         return json.dumps(json.loads(item) | {"provider": provider}, separators=(",", ":")).encode()
     except RecursionError:  # nested so deep that it can be read but not written
@@ -432,4 +435,5 @@ def _with_provider(item: bytes, provider: str) -> bytes:
 
 
 def _ms(seconds: float) -> int:
+    """Return seconds as whole milliseconds, at least 0."""
     return max(0, round(seconds * 1000))
