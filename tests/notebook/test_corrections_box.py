@@ -60,11 +60,16 @@ def test_each_kind_is_applied_at_once_and_a_contradiction_says_why(box: Any) -> 
     assert kgnb.open().graph().nodes["Character", "沈砚"].text("note") == "其实是沈家后人"
     assert kind_of_tie.display == "none"
     box.kind.value, to.value, kind.value = "tie", "顾三娘", "SPOUSE"
-    box.fields["reason"].value = "第六章"
+    box.fields["reason"].value, box.fields["since"].value = "第六章", "六"
+    box.apply.click()
+    assert "六" in box.shown.error, "a chapter is a number"
+    box.fields["since"].value = "6"
     assert kind_of_tie.display == ""
     box.apply.click()
     assert "第六章" in box.told[-1]
-    assert any(edge.type == "SPOUSE" for edge in kgnb.open().graph().edges.values())
+    assert [edge.type for edge in kgnb.open().graph().edges.values() if edge.number("since") == 6] == [
+        "SPOUSE"
+    ]
     box.kind.value, to.value = "rename", "陆青禾"
     box.apply.click()
     assert "陆青禾" in box.shown.error

@@ -228,13 +228,14 @@ def test_a_tie_that_a_reader_added_says_so_and_gives_the_reason(browser: Any, tm
     graph = novel()
     fixes = [
         Decision(1, "tie", ("Joe", "Magwitch"), detail="FRIEND", reason="they ate together"),
-        Decision(2, "tie", ("Joe", "Estella"), detail="SIBLING", reason="a guess"),
+        Decision(2, "tie", ("Joe", "Estella"), detail="SIBLING", chapters=(6, 6), reason="a guess"),
     ]
     assert correct(graph, fixes) == []
     page, said, _ = watched(browser, write(tmp_path / "g.html", graph))
     page.wait_for_selector("body[data-ready]")
     card = find(page, "Joe")
     assert card.count("added by a reader") == 2
+    assert "since ch. 6" in " ".join(page.inner_text("#panel .tie >> text=Estella >> xpath=..").split())
     page.locator("#panel .tie", has_text="Magwitch").locator(".more").click()
     shown = page.inner_text("#panel")
     assert "they ate together" in shown

@@ -25,7 +25,7 @@ FIELDS: Mapping[Kind, tuple[str, ...]] = {
     "merge": ("to",),
     "split": ("alias",),
     "kind": ("reason",),
-    "tie": ("to", "type", "reason"),
+    "tie": ("to", "type", "since", "reason"),
     "untie": ("to", "reason"),
     "protagonist": ("reason",),
     "note": ("to",),
@@ -65,6 +65,7 @@ class CorrectionsBox:
             ),
             "alias": widgets.choice(say("panel.f_alias"), [(say("panel.no_alias"), "")], **narrow),
             "type": widgets.choice(say("explorer.fix_type"), types, **narrow),
+            "since": widgets.field(say("panel.f_since"), hint=say("panel.hint_reason"), **narrow),
             "reason": widgets.field(say("panel.f_reason"), hint=say("panel.hint_reason"), **narrow),
         }
         self.apply = widgets.button(controller, "panel.fix", self._apply, width="96px")
@@ -148,7 +149,11 @@ async def _applied(app: App, task: int, kind: Kind, name: str, typed: Mapping[st
         return changed_line(await names_use_case.split(app, task, name, [typed["alias"]], by=BY), task)
     detail = {"tie": typed.get("type", ""), "protagonist": "yes", "note": typed.get("to", "")}.get(kind, "")
     names = (name, typed["to"]) if kind in ("rename", "tie", "untie") else (name,)
-    wanted = Decision(0, kind, names, detail=detail, reason=typed.get("reason", ""))
+    since = typed.get("since", "")
+    if since and not since.isdecimal():
+        raise InputError("panel.no_chapter_number", since=since)
+    chapters = (int(since), int(since)) if since else None
+    wanted = Decision(0, kind, names, chapters=chapters, detail=detail, reason=typed.get("reason", ""))
     novel = (await find_task(app, task)).novel_id
     [done] = await corrections.apply(app, novel, [wanted], by=BY)
     if done.problem:

@@ -145,6 +145,9 @@ class _PageData:
         made["ai"] = edge.text("extracted_by") == "ai"
         made["turns"] = [self._place(chapter) for chapter in self._history.turns.get(edge.ref, ())]
         made["turns"] = made["turns"] or [made["seen"][0][0]]
+        if since := int(edge.number("since")):  # says a reader
+            made["since"] = self._place(since)
+            made["turns"] = [made["since"]]
         for key, text in (("label", edge.text("label")), ("text", told_of(edge))):
             if text and ("added" in made or len({here[0] for here in made["seen"]}) == 1):
                 made[key] = printable(text)

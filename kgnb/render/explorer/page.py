@@ -42,27 +42,11 @@ def html(graph: Graph, history: BookHistory, *, title: str, scene: Scene | None 
     ``scene``: places of the characters; None to compute them.
     """
     library, script = _asset("cytoscape.min.js"), "".join(map(_asset, SCRIPTS))
-    words = (
-        "search",
-        "view",
-        "least",
-        "all",
-        "fit",
-        "png",
-        "svg",
-        "graph",
-        "kinds",
-        "circles",
-        "play",
-        "read",
-        "whole",
-    )
     parts = {
         "LANG": "zh-CN" if language() == "zh" else "en",
         "POLICY": _policy(library, script),
         "TITLE": escape(printable(title)),
         "NOTE": escape(_method(graph)),
-        **{word.upper(): escape(say(f"explorer.{word}")) for word in words},
         "NOSCRIPT": escape(say("picture.noscript")),
         "STYLE": _colours(EDGE_COLOURS)
         + f"@media (prefers-color-scheme:dark){{{_colours(DARK_EDGE_COLOURS)}}}"
@@ -72,7 +56,10 @@ def html(graph: Graph, history: BookHistory, *, title: str, scene: Scene | None 
         "SCRIPT": script,
     }
     pieces = _asset("explorer.html").split("@@")  # one pass: a title that looks like a placeholder stays text
-    return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
+    for index in range(1, len(pieces), 2):
+        name = pieces[index]
+        pieces[index] = parts[name] if name in parts else escape(say(f"explorer.{name.lower()}"))
+    return "".join(pieces)
 
 
 def display(graph: Graph, history: BookHistory, *, title: str) -> None:

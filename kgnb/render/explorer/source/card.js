@@ -64,8 +64,11 @@ function Card(model, canvas, view, hooks, say, corrections) {
     var strongest = Math.max.apply(null, ties.map(function (tie) { return tie.strength; }));
     return el("span", say("strength", { n: strongest }) + " · " + say("together", { n: seen.size }), "times");
   }
-  // Since when a tie is told of, or that a reader of the book has added it.
-  function since(tie) { return tie.added ? say("by_reader") : say("since", { chapter: chapter(tie.seen[0][0]) }); }
+  // Since when a tie is told of; whether a reader of the book has added it, and since when by the reader's word.
+  function since(tie) {
+    var known = tie.added ? tie.since : tie.seen[0][0];
+    return [tie.added ? say("by_reader") : "", known === undefined ? "" : say("since", { chapter: chapter(known) })].filter(Boolean).join(" · ");
+  }
   function named(tie) { return tie.label && tie.label !== data.kinds[tie.kind] ? " · " + tie.label : ""; }
   function line(tie) {
     var row = el("div", undefined, "tie"), directed = data.symmetric.indexOf(tie.kind) < 0;

@@ -45,7 +45,11 @@ function Corrections(data, say, changed) {
     make(box, say("fix_merge"), [["other", say("fix_name")]], function (v) { return v.other && { do: "merge", who: name, others: [v.other] }; });
     make(box, say("fix_kind"), [["kind", say("fix_is"), [["", say("fix_nobody")], ["Location", say("location")], ["Organization", say("organization")], ["Thing", say("thing")]]]],
       function (v) { return { do: "kind", who: name, kind: v.kind }; });
-    make(box, say("fix_tie"), [["to", say("fix_name")], ["type", say("fix_type"), kinds]], function (v) { return v.to && { do: "tie", who: name, to: v.to, type: v.type }; });
+    make(box, say("fix_tie"), [["to", say("fix_name")], ["type", say("fix_type"), kinds], ["since", say("fix_since")]], function (v) {
+      var made = { do: "tie", who: name, to: v.to, type: v.type }, since = Number(v.since);
+      if (v.since && !data.chapters.some(function (c) { return c[0] === since; })) return null;
+      return v.to && (since ? Object.assign(made, { chapters: [since, since] }) : made);
+    });
     make(box, say("fix_protagonist"), [["yes", say("fix_is"), [["yes", say("yes")], ["no", say("no")]]]], function (v) { return { do: "protagonist", who: name, yes: v.yes === "yes" }; });
     make(box, say("fix_note"), [["text", say("fix_text")]], function (v) { return { do: "note", who: name, text: v.text }; });
     return box;

@@ -50,7 +50,7 @@ function Model(data) {
         if (a === b || !entities.has(a) || !entities.has(b)) return;
         var key = a + "|" + b + "|" + index, found = ties.get(key);
         if (!found) {
-          ties.set(key, found = { a: a, b: b, kind: tie.kind, label: tie.label || "", text: tie.text || "", added: tie.added, index: index, seen: [] });
+          ties.set(key, found = { a: a, b: b, kind: tie.kind, label: tie.label || "", text: tie.text || "", added: tie.added, since: tie.since, index: index, seen: [] });
           entities.get(a).ties.push(found);
           entities.get(b).ties.push(found);
         }
