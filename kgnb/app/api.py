@@ -80,6 +80,7 @@ class _Call(Generic[R]):
         self.future = spawn(self._watched(work))
 
     async def _watched(self, work: Coroutine[Any, Any, R]) -> R:
+        """Return the result of ``work``, and note when it has ended."""
         self._task = asyncio.current_task()
         try:
             return await work
@@ -190,6 +191,7 @@ class BookGraph:
     async def _turns(
         self, app: App, query: GraphQuery, a: Entity, b: Entity
     ) -> list[relationship_history.PairChapter]:
+        """Return the chapters of a pair, with what replies say of their relation in each."""
         chapters = relationship_history.tied_chapters(query, a, b)
         rows = (await app.ledger.graphs.rows(self.result.novel_id)).only(chapters)
         said = await asyncio.to_thread(relationship_history.relations_by_chapter, rows, chapters)
@@ -217,9 +219,11 @@ class BookGraph:
         return run(self._on(self._current_query))
 
     async def _current_query(self, app: App) -> GraphQuery:
+        """Return the queries on the graph as the record is now."""
         return await self._query_of(app, await app.ledger.graphs.record(self.result.novel_id))
 
     async def _query_of(self, app: App, record: Record) -> GraphQuery:
+        """Return the queries on the record's graph; the same object while the record stays the same."""
         if self._query_index is None or self._query_index[0] != record.state:
             if self._until is not None:
                 record = await asyncio.to_thread(self._read, record)
@@ -292,6 +296,7 @@ class BookGraph:
         )
 
     async def _answered(self, app: App, question: str, provider: str | None) -> Answer:
+        """Return the answer to a question, by an LLM if ``provider`` names one."""
         from kgnb.app.ask import BookAsked, ask, ask_model
 
         record = await app.ledger.graphs.record(self.result.novel_id)
@@ -317,6 +322,9 @@ class BookGraph:
         return self._query().graph
 
     async def _ask(self, cypher: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return a dict, column → value, for each row of a Cypher query, from Neo4j or the embedded
+        engine.
+        """
         from kgnb.app.refresh import refresh_stale
         from kgnb.stores.embedded.cypher import CypherEngine
 
@@ -379,6 +387,7 @@ class BookGraph:
     async def _on(
         self, question: Callable[[App], Awaitable[R]], *, queue: bool = False, graph: bool = False
     ) -> R:
+        """Return what ``question`` returns for an app with the book's stores open."""
         async with open_app(self._settings, queue=queue, graph=graph) as app:
             return await question(app)
 
@@ -455,6 +464,7 @@ def _shelf(data: str | Path | None) -> tuple[Settings | None, object]:
 
 
 async def _books(settings: Settings) -> list[dict[str, Any]]:
+    """Return a dict for each finished book, newest first, as :func:`books` shows them."""
     async with open_app(settings, queue=False, graph=False) as app:
         return [
             {
@@ -471,11 +481,13 @@ async def _books(settings: Settings) -> list[dict[str, Any]]:
 
 
 async def _entities(app: App, novel_id: int) -> int:
+    """Return the number of the novel's entities of all kinds."""
     counts = await graph_counts(app, novel_id)
     return sum(counts.get(label, 0) for label in KINDS)
 
 
 async def _opened(settings: Settings, wanted: library.Wanted, place: object) -> BookGraph:
+    """Return the book that ``wanted`` names. Raises InputError for none or several."""
     async with open_app(settings, queue=False, graph=False) as app:
         one = await library.choose(app, wanted, place)
         result = await library.opened(app, one)

@@ -157,11 +157,15 @@ def retrieved(book: BookAsked, question: Question) -> list[Passage]:
 
 
 def _unknown(book: BookAsked, question: Question) -> str:
+    """Return the note that the book doesn't say it, in the question's language."""
     words = texts(question.lang)
     return words["ask.unknown"] if book.until is None else words["ask.not_by"].format(chapter=book.until)
 
 
 def _search(book: BookAsked, question: Question) -> Search:
+    """Return the search for a question's terms in the book's passages; for a question on a chapter in that
+    chapter alone.
+    """
     every = passages(book.record.texts, question.lang)
     if question.intent == "chapter":  # the passages of the chapter that most of its people are in
         number = chapter_asked(question, book.query)

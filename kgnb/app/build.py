@@ -256,6 +256,9 @@ async def _last_refusal(app: App, provider: Provider) -> str:
 
 
 def _stage(progress: Progress, opened: bool) -> str:
+    """Return the stage of a build: "started", "chapters" once the task is ``opened``, "refreshing" once no
+    chapter is left.
+    """
     if progress.total and not progress.open:
         return "refreshing"
     return "chapters" if opened or progress.ended else "started"

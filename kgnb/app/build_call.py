@@ -61,6 +61,7 @@ def _settings(
     model: str | Path | None,
     assist: bool,
 ) -> Settings:
+    """Return the settings for a call of build; None, "" and False leave what is set elsewhere."""
     given: dict[str, Any] = {} if data is None else {"data": Path(data)}
     if isinstance(provider, Provider):
         given |= settings_for(provider)

@@ -65,6 +65,9 @@ async def read_chapter(app: App, task_id: int, number: int, *, raw: bool) -> dic
 
 
 async def _find(app: App, task: Task, number: int) -> tuple[Chapter, ChapterState | None]:
+    """Return the task's chapter of this number, with its state or None. Raises InputError for an unknown
+    number.
+    """
     listed = await app.ledger.books.chapters(task.novel_id, task.chapter_ids)
     chapter = next((one for one in listed if one.number == number), None)
     if chapter is None:
@@ -74,6 +77,7 @@ async def _find(app: App, task: Task, number: int) -> tuple[Chapter, ChapterStat
 
 
 def _state(state: ChapterState | None) -> dict[str, Any]:
+    """Return a chapter's state as JSON values; "pending" for None."""
     if state is None:  # a task of the main program that no node has opened yet
         return {"status": "pending", "entities": 0, "relations": 0, "error": ""}
     times = {name: getattr(state, name) for name in ("started_at", "completed_at")}
@@ -82,11 +86,13 @@ def _state(state: ChapterState | None) -> dict[str, Any]:
 
 
 def _left_out(extraction: Extraction, query: GraphQuery, number: int) -> dict[str, list[int]]:
+    """Return {"left_out": positions of the relations that the graph doesn't have}."""
     relations = enumerate(extraction.relations)
     return {"left_out": [i for i, relation in relations if not is_in_graph(relation, query, number)]}
 
 
 def _extraction(row: ExtractionRow) -> dict[str, Any]:
+    """Return a stored row as JSON values."""
     return {
         "provider": row.provider,
         "model": row.model,

@@ -135,10 +135,12 @@ def _no_node(provider: Item | None) -> str:
 
 
 def _provider_key(task: Item) -> str:
+    """Return the lower-case name of the task's provider, else that of its queue; "" for neither."""
     return (task["provider"] or QueueName(task["queue"]).provider_key).lower()
 
 
 def _ended(task: Item) -> Condition:
+    """Return the condition of a task that isn't active: paused, cancelled, failed, with gaps or completed."""
     status = task["status"]
     if status == TaskStatus.PAUSED:
         return Condition(
@@ -190,11 +192,15 @@ def _provider_trouble(
 
 
 def _not_served(provider: str) -> str:
+    """Return the sentence that no node serves the provider."""
     key = "why_rules_not_served" if provider.lower() == RULES else "why_not_served"
     return say(f"status.{key}", provider=provider)
 
 
 def _paused(provider: Item) -> Condition:
+    """Return the condition of a task whose provider is paused: by hand, by a budget, by a refusal or by an
+    outage.
+    """
     until, reason, kind = provider["paused_until"], provider["reason"], provider["kind"]
     if provider["by_hand"]:
         why = say("status.why_by_hand", provider=provider["name"])

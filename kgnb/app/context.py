@@ -144,6 +144,9 @@ async def open_app(
 
 
 def _open_engine(settings: Settings, queue: bool, start: bool) -> EmbeddedQueue | None:
+    """Make the data folder where it is needed; return the embedded queue, started or joined, None without
+    one.
+    """
     if settings.embedded_sql:
         open_folder(settings.data)
     if not queue:
@@ -217,6 +220,7 @@ async def when_up(
 
 
 def _connect(settings: Settings, engine: EmbeddedQueue | None, queue: bool) -> App:
+    """Return an app for the settings; nothing is connected yet."""
     ledger = Ledger(Database(sql_target(settings)), thing_kinds=settings.kinds)
     providers = ProviderRegistry(ledger, settings)
     embedded = engine.redis_url if engine is not None else None

@@ -129,6 +129,7 @@ class BookCorrections:
     def _store(
         self, kind: Kind, *names: str, detail: str = "", reason: str = "", since: int | None = None
     ) -> int:
+        """Store a correction and return its number. Raises InputError for one that fits nothing."""
         chapters = None if since is None else (since, since)
         done = self._apply(Decision(0, kind, names, chapters=chapters, detail=detail, reason=reason))
         if done.problem:

@@ -58,6 +58,7 @@ def _costs(budget: Budget, spent: Mapping[tuple[str, str], Usage]) -> dict[str, 
 
 
 def _extrapolated(useful: Mapping[str, Any], share: float | None) -> dict[str, float | None]:
+    """Return tokens and cost of ``share`` times the useful usage; None for each without a share."""
     if share is None:
         return dict.fromkeys(("prompt_tokens", "completion_tokens", "cost"))
     return {

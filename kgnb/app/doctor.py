@@ -125,6 +125,7 @@ def check_limits(settings: Settings) -> list[Check]:
 
 
 def _low(mb: int | None, least: int, text: str) -> str:
+    """Return the text for less than ``least`` megabytes; "" for enough, and for None (unknown)."""
     return say(text, mb=least) if mb is not None and mb < least else ""
 
 
@@ -164,6 +165,7 @@ async def check_service(settings: Settings, name: str) -> Check:
 
 
 async def _facts(app: App, name: str, settings: Settings) -> ServiceFacts:
+    """Return the facts of the service "sql", "redis" or "bolt"."""
     if name == "sql":
         return await sql_facts(app.ledger.database)
     if name == "redis":
@@ -174,6 +176,7 @@ async def _facts(app: App, name: str, settings: Settings) -> ServiceFacts:
 
 
 def _healthy(name: str, place: str, facts: ServiceFacts, connected: float, *, embedded: bool) -> Check:
+    """Return the check of a service that answers; what could be better is in ``mend``."""
     details = [facts.version, place]
     if not embedded:
         details.append(facts.tls or say("doctor.no_tls"))
@@ -218,6 +221,7 @@ async def check_queues(app: App) -> list[Check]:
 
 
 def _queue(queue: dict[str, Any]) -> Check:
+    """Return the check of one queue in a status."""
     if queue["problem"]:
         return Check(queue["queue"], False, queue["problem"])
     mend = say("doctor.dead") if queue["dead"] else ""

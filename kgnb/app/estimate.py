@@ -58,6 +58,7 @@ class Estimate:
 
 
 def _priced(app: App, found: Estimate, provider: Provider) -> Estimate:
+    """Return the estimate with the costs of what is spent and left."""
     budget, now = budget_of(app.settings), datetime.now(UTC)
     paid, due = (quote(budget, provider, found.model, usage, now) for usage in (found.spent, found.left))
     listed = due if due.currency else paid  # what costs nothing has no price
@@ -118,6 +119,7 @@ async def _earlier(app: App, provider: Provider, model: str, chars: int) -> Usag
 
 
 def _reckoned(app: App, size: BookSize, provider: Provider, model: str) -> Usage:
+    """Return the usage that a book of this size will take, by rules of thumb; zeros for the rules."""
     if provider.is_rules:
         return Usage()
     config = TaskConfig()
@@ -214,4 +216,5 @@ def spread(chapters: Sequence[Chapter], count: int) -> list[Chapter]:
 
 
 def _words(chapters: Sequence[Chapter]) -> int:
+    """Return the sum of the chapters' word counts."""
     return sum(chapter.word_count for chapter in chapters)

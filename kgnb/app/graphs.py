@@ -77,6 +77,7 @@ async def graph_and_history(app: App, novel_id: int, until: int | None = None) -
 
 
 def _history(graph: Graph, record: Record) -> BookHistory:
+    """Return the history of the graph's people and ties, from the record's rows."""
     numbers = {chapter.id: chapter.number for chapter in record.chapters}
     rows = ((numbers[one.row.chapter_id], one.row.extraction) for one in record.rows)
     since: dict[str, int] = {}
@@ -114,11 +115,13 @@ async def _made(app: App, record: Record) -> tuple[Graph | None, StoredGraph]:
 
 
 def _make_in_process(sql: SqlTarget, novel_id: int) -> StoredGraph:
+    """Return the novel's graph, ready to be stored; runs in a process of the pool."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(_make(sql, novel_id))
 
 
 async def _make(sql: SqlTarget, novel_id: int) -> StoredGraph:
+    """Return the novel's graph, ready to be stored, over a connection of its own."""
     database = Database(sql)
     try:
         record = await Ledger(database).graphs.record(novel_id)

@@ -48,6 +48,7 @@ def no_book(shown: object) -> InputError:
 
 
 def _settings_for(settings: Settings, source: Path) -> Settings:
+    """Return settings that open the record in ``source``, in place if it is writable, else a copy."""
     if source.is_dir() and restore.writable(source):
         return settings.model_copy(update={"data": source, "copy_to": ""})
     return restore.copied(settings, source)
@@ -59,6 +60,7 @@ async def books(app: App) -> list[FinishedTask]:
 
 
 def _newest(tasks: Sequence[T]) -> list[T]:
+    """Return the first task of each novel, in the given order."""
     newest: dict[int, T] = {}
     for one in tasks:
         newest.setdefault(one.novel_id, one)
@@ -100,6 +102,7 @@ def _matching(every: Sequence[T], wanted: str | int) -> list[T]:
 
 
 def _known(every: Sequence[T]) -> str:
+    """Return titles with task numbers, one for each novel, "…" behind MAX_LISTED."""
     newest = _newest(every)
     names = [f"{one.title[:60]} ({one.task_id})" for one in newest[:MAX_LISTED]]
     return ", ".join(names) + (" …" if len(newest) > MAX_LISTED else "")

@@ -57,10 +57,12 @@ async def open_to_work(
 
 
 def _is_wanted(settings: Settings) -> bool:
+    """Return whether the settings ask for a model on this machine without naming a server."""
     return settings.provider_name.strip().lower() == PROVIDER and not settings.openai_base_url
 
 
 async def _served(settings: Settings) -> LocalServer:
+    """Return the running server of the settings' model; a cancelled caller ends the start."""
     given_up = threading.Event()
     try:
         return await asyncio.to_thread(_serve, settings, given_up)
@@ -69,6 +71,9 @@ async def _served(settings: Settings) -> LocalServer:
 
 
 def _serve(settings: Settings, given_up: threading.Event) -> LocalServer:
+    """Fetch and start the settings' model; return its server. Blocks until ``given_up`` is set. Raises
+    InputError, EngineError.
+    """
     try:
         fetched = fetch(settings.openai_model, given_up, log.warning)
         model = find_model(str(fetched or settings.openai_model))

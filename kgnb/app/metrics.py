@@ -125,6 +125,7 @@ _Values = Mapping[Any, float]
 
 
 def _gauge(name: str, text: str, values: _Values, *labels: str) -> Metric:
+    """Return a gauge with a value for each label, or tuple of labels."""
     family = GaugeMetricFamily(name, text, labels=labels)
     for key, value in values.items():
         family.add_metric(list(key) if isinstance(key, tuple) else [key], value)
@@ -132,6 +133,7 @@ def _gauge(name: str, text: str, values: _Values, *labels: str) -> Metric:
 
 
 def _slots(node: WorkerNode) -> Iterator[Metric]:
+    """Yield the gauges of the node's slots and open tasks."""
     served = node.providers.served()
     busy = collections.Counter(claim.queue.provider_key for claim in list(node.slots))
     keys = [p.lower_name for p in served]
@@ -149,6 +151,7 @@ def _slots(node: WorkerNode) -> Iterator[Metric]:
 
 
 def _providers(node: WorkerNode) -> Iterator[Metric]:
+    """Yield the gauges of the providers' pauses and rate limits."""
     served, paused = [p for p in node.providers.served() if not p.is_rules], node.throttle.pauses.paused
     shut = {p.lower_name: int(p.name in paused) for p in served}
     waits = {p.lower_name: round(node.throttle.rate_wait(p), 1) for p in served}
@@ -157,6 +160,7 @@ def _providers(node: WorkerNode) -> Iterator[Metric]:
 
 
 def _queues(node: WorkerNode) -> Metric:
+    """Return the gauge of the queues' lengths at the last poll."""
     sizes = {
         (queue, name): number
         for queue, state in dict(node.queue_states).items()

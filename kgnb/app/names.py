@@ -128,6 +128,7 @@ async def undo(app: App, task_id: int, number: int) -> DecisionOutcome:
 
 
 async def _decide(app: App, novel: Novel, decision: Decision) -> DecisionOutcome:
+    """Store a decision, refresh the graph and return the decision, ``changed`` if it is new."""
     [(stored, new)] = await app.ledger.name_decisions.add(novel.id, [decision])
     # Refresh even if the decision was stored before: that process may have died before it did.
     await refresh_novel(app, novel.id)
@@ -135,6 +136,7 @@ async def _decide(app: App, novel: Novel, decision: Decision) -> DecisionOutcome
 
 
 def _bounded(names: Sequence[str]) -> Sequence[str]:
+    """Return the names. Raises InputError for more than MAX_NAMES."""
     if len(names) > MAX_NAMES:
         raise InputError("names.too_many", most=MAX_NAMES)
     return names
@@ -155,6 +157,7 @@ class _People:
 
     @classmethod
     async def read(cls, app: App, task_id: int) -> Self:
+        """Return the persons of the task's book with their names. Raises InputError for an unknown task."""
         names = await names_of(app, task_id, ("Character",))
         renamed: dict[str, str] = {}
         for decision in sorted(names.decisions, key=lambda d: d.id):

@@ -105,6 +105,7 @@ def _client(provider: Provider, timeout: float) -> LlmClient:
 
 
 def _draft_client(app: App, draft: Provider) -> LlmClient:
+    """Return a client for a provider that is being typed. Raises SettingsError for invalid values."""
     check_name(draft.name)
     provider = replace(draft, base_url=draft.base_url.strip().rstrip("/") or "-")
     check_url(provider)

@@ -57,6 +57,7 @@ async def list_providers(app: App) -> list[dict[str, Any]]:
 def _view(
     app: App, state: ProviderState, provider: Provider, source: str, display_name: str, active: bool
 ) -> dict[str, Any]:
+    """Return a provider's row as JSON values, without its key."""
     provider, wrong = app.providers.with_options(provider)
     return {
         "name": provider.name,

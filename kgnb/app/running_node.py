@@ -98,6 +98,7 @@ def provider_throttle(app: App) -> ProviderThrottle:
 def _node(
     app: App, renewer: LeaseRenewer, name: str, only_task: int | None, listener: Callable[[NodeEvent], None]
 ) -> WorkerNode:
+    """Return a node on the app's stores."""
     throttle = provider_throttle(app)
     extractor = ChapterExtractor(
         app.ledger.reply_cache,

@@ -178,10 +178,12 @@ def _masked(value: Any, secrets: Iterable[str]) -> Any:
 
 
 def _clock(seconds: float) -> str:
+    """Return epoch seconds as local time, "2026-12-01 21:05:09+08:00"."""
     return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
 
 
 def _within(path: Path, folder: Path) -> bool:
+    """Return whether ``path`` is ``folder`` or below it."""
     return path.resolve().is_relative_to(folder.resolve())
 
 

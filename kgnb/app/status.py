@@ -98,6 +98,7 @@ class StatusReport:
         return sorted(names)
 
     async def _nodes(self) -> list[NodeInfo]:
+        """Return kgnb's nodes by name, then old workers; [] without a queue."""
         if self._queue is None:
             return []
         old_workers = await self._scanned(self._queue.foreign_nodes)
@@ -111,6 +112,7 @@ class StatusReport:
         return found
 
     async def _tasks(self) -> list[tuple[Task, TaskFigures]]:
+        """Return the newest and all unfinished tasks with their figures."""
         ledger = self._app.ledger
         found = await ledger.tasks.newest(TASKS) + await ledger.tasks.unfinished()
         listed = {task.id: task for task in found}
@@ -137,6 +139,7 @@ class StatusReport:
 
 
 def _node(node: NodeInfo, leases: Sequence[LeaseInfo], providers: Sequence[Provider]) -> dict[str, Any]:
+    """Return a node as JSON values, with its slots of each provider and its tasks."""
     names = {p.lower_name: p.name for p in providers}
     in_flight, tasks = Counter(node.busy), set(node.tasks)
     if node.kgnb:
@@ -207,6 +210,7 @@ def _spending(provider: Provider, spent: Mapping[SpendingKey, Usage], budget: Bu
 
 
 def _task(task: Task, counted: TaskFigures, budget: Budget) -> dict[str, Any]:
+    """Return a task as JSON values, with counts, rate and cost."""
     total = sum(counted.counts.values())
     left = counted.count(ChapterStatus.PENDING, ChapterStatus.RUNNING)
     running = task.status is TaskStatus.RUNNING

@@ -81,6 +81,7 @@ async def read(path: Path, title: str | None, author: str | None, edition_of: in
 
 
 def _shortened(numbers: Sequence[int]) -> str:
+    """Return numbers as ranges, "1–3, 5", with "…" behind the tenth."""
     ranges = number_ranges(numbers)
     return ", ".join(ranges[:10]) + (" …" if len(ranges) > 10 else "")
 

@@ -135,6 +135,7 @@ async def retry_chapters(
 
 
 def _nothing_to_retry(status: TaskStatus) -> str:
+    """Return the key of the error for a task of this status without anything to retry."""
     if status is TaskStatus.PAUSED:
         return "operate.resume_instead"
     waiting = status in ACTIVE_STATUSES

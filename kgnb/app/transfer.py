@@ -71,6 +71,7 @@ async def record(app: App, novel_id: int) -> dict[str, Any]:
 
 
 def _wasted(figures: TaskFigures) -> list[dict[str, Any]]:
+    """Return a dict for each provider and model with usage that paid for no stored row."""
     wasted = figures.wasted.items()
     return [{"provider": name, "model": model, "usage": asdict(usage)} for (name, model), usage in wasted]
 
@@ -102,6 +103,7 @@ async def import_books(app: App, path: str | Path) -> list[ImportResult]:
 
 
 async def _import_book(app: App, source: Database, novel_id: int) -> ImportResult:
+    """Import one novel of another record, make its graph and return the result."""
     saved = await read_novel(source, novel_id)
     taken = await app.ledger.transfer.take(saved)
     novel = await app.ledger.books.novel(taken.novel_id)

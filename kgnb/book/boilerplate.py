@@ -56,6 +56,7 @@ def count(text: str) -> int:
 
 
 def _is_boilerplate(line: str) -> bool:
+    """Return whether a line is a site's or converter's; never for speech or a long line."""
     return bool(
         len(line) <= LONGEST and _HINT.search(line) and not _SPEECH.search(line) and _LINE.match(line)
     )

@@ -65,6 +65,7 @@ class _Section:
 
 
 def _sections(text: str, found: list[Heading], lang: Lang) -> list[_Section]:
+    """Return the text's sections by its headings; without usable headings in parts of PART_CHARS."""
     ends = [*(h.start for h in found[1:]), len(text)][: len(found)]
     sections = [
         _Section(h.title, _own_text(h.title, text[h.end : end]), h.level, h.marked)
@@ -146,12 +147,14 @@ def _with_joined_headings(sections: list[_Section]) -> list[_Section]:
 
 
 def _joint_title(above: _Section, section: _Section) -> str:
+    """Return the title for two headings in a row: the longer one if it contains the other, else both."""
     if _key(above) in _key(section):
         return section.title
     return above.title if _key(section) in _key(above) else f"{above.title} {section.title}"[:200]
 
 
 def _belongs_to_next(above: _Section, section: _Section) -> bool:
+    """Return whether a section is only a heading above the next section."""
     if above.level == headings.VOLUME < section.level and len(above.text) <= FRONT_CHARS:
         return True
     return not above.text and (above.level < section.level or above.marked or _key(above) == _key(section))

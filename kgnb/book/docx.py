@@ -43,6 +43,7 @@ def read(path: Path, data: bytes) -> list[Line]:
 
 
 def _part(archive: zipfile.ZipFile, name: str) -> str:
+    """Return a part of the document as tags and text. Raises ValueError beyond MAX_PART."""
     with open_member(archive, archive.getinfo(name)) as file:
         data = file.read(MAX_PART + 1)
     if len(data) > MAX_PART:
@@ -51,6 +52,7 @@ def _part(archive: zipfile.ZipFile, name: str) -> str:
 
 
 def _body_name(archive: zipfile.ZipFile) -> str:
+    """Return the name of the part with the text. Raises KeyError for none."""
     for _, values, _ in elements(_part(archive, "_rels/.rels"), "relationship"):
         if values.get("type", "").endswith("/officeDocument"):
             return values.get("target", "").lstrip("/")
@@ -76,6 +78,7 @@ def _heading_levels(archive: zipfile.ZipFile, body: str) -> dict[str, int]:
 
 
 def _outline_level(values: Attributes) -> int:
+    """Return the outline level, from 1; 0 for none."""
     value = values.get("w:val", "")
     return int(value) + 1 if _OUTLINE.fullmatch(value) else 0
 

@@ -73,10 +73,12 @@ def judge(
 
 
 def _long_enough(chapters: Mapping[str, int], lang: Lang) -> dict[str, int]:
+    """Return the chapters (hash → words) that are long enough to tell books apart."""
     return {text_hash: words for text_hash, words in chapters.items() if words >= OWN_WORDS[lang]}
 
 
 def _is_most(shared: Iterable[str], chapters: Mapping[str, int]) -> bool:
+    """Return whether ``shared`` are more than half of the chapters and of their words."""
     lengths = [chapters[text_hash] for text_hash in shared]
     return 2 * len(lengths) > len(chapters) and 2 * sum(lengths) > sum(chapters.values())
 
@@ -96,10 +98,12 @@ def _is_revised(chapters: Iterable[str], book: Book, fold: Callable[[str], str])
 
 
 def _letters(text: str, fold: Callable[[str], str]) -> str:
+    """Return the folded text's letters and digits in lower case."""
     return "".join(filter(str.isalnum, fold(text).casefold()))
 
 
 def _passages(letters: str, size: int) -> list[str]:
+    """Return up to SAMPLED_PASSAGES passages of ``size`` letters, spread evenly."""
     step = max(1, (len(letters) - size) // SAMPLED_PASSAGES)
     return [letters[at : at + size] for at in range(0, len(letters) - size + 1, step)][:SAMPLED_PASSAGES]
 

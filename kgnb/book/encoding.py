@@ -54,10 +54,12 @@ def decode(data: bytes) -> str | None:
 
 
 def _is_intact(text: str) -> bool:
+    """Return whether a decoded text has hardly any broken or control characters."""
     return text.count("\ufffd") <= max(1, len(text) * _MAX_BROKEN) and not _has_controls(text)
 
 
 def _has_controls(text: str) -> bool:
+    """Return whether the text has more control characters than a few."""
     found = len(re.findall(r"[\x00-\x08\x0e-\x1f\x7f]", text[:_SAMPLE]))
     return found > max(2, min(len(text), _SAMPLE) * 0.002)
 
@@ -82,6 +84,7 @@ def _has_few_blocks(text: str) -> bool:
 
 
 def _utf8(data: bytes) -> str | None:
+    """Return the text read as UTF-8; None if it is more likely another encoding."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -97,6 +100,7 @@ def _utf8(data: bytes) -> str | None:
 
 
 def _chinese(data: bytes) -> str | None:
+    """Return the text read in the likeliest Chinese encoding; None if none fits."""
     sample = _non_ascii_lines(data)
     scores = {name: _score(sample, name) for name in _CHINESE}
     best = max(scores, key=lambda name: scores[name])
@@ -133,6 +137,7 @@ def _score(sample: bytes, name: str) -> float:
 
 @cache
 def _char_score(char: str) -> float:
+    """Return how likely a decoded character is: 1.0 for a common one, -3.0 for a broken one."""
     if char in _COMMON:
         return 1.0
     if char == "\ufffd" or "\ue000" <= char <= "\uf8ff" or char < "\xa0":

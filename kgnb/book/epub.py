@@ -54,6 +54,7 @@ class _Reader:
         self.names = {i.filename: i for i in archive.infolist()}
 
     def read(self) -> Epub:
+        """Return the book: title, authors, lines of its documents in reading order. Raises InputError."""
         package_name = self._package_name()
         package = _package(self._text(package_name), posixpath.dirname(package_name))
         spine = [name for name in dict.fromkeys(package.spine) if name in self.names]
@@ -67,6 +68,7 @@ class _Reader:
         return Epub(package.title, "、".join(package.authors), lines)
 
     def _package_name(self) -> str:
+        """Return the name of the package document. Raises InputError for none."""
         for _, values, _ in elements(self._text("META-INF/container.xml"), "rootfile"):
             if path := values.get("full-path"):
                 return path
@@ -92,6 +94,9 @@ class _Reader:
             raise InputError("book.epub_locked", path=self.path)
 
     def _text(self, name: str) -> str:
+        """Return a document as tags and text. Raises InputError for a missing or locked one, and beyond the
+        bounds.
+        """
         info = self.names.get(name)
         if info is None:
             raise InputError("book.epub_broken", path=self.path, reason=name)
@@ -136,6 +141,7 @@ class _Package:
 
 
 def _package(markup: str, base: str) -> _Package:
+    """Return title, authors, contents and reading order of a package document."""
     package = _Package()
     files: dict[str, str] = {}
     documents: list[str] = []
@@ -236,4 +242,5 @@ def _document(text: str, label: str) -> Iterator[Line]:
 
 
 def _without_spaces(text: str) -> str:
+    """Return the text without white space."""
     return re.sub(r"\s+", "", text)

@@ -171,6 +171,7 @@ _UNITS = dict(zip("十拾百佰千万萬廿卅", (10, 10, 100, 100, 1000, 10_000
 
 
 def _chinese_number(digits: str) -> int:
+    """Return the value of a Chinese numeral: 一百二十 → 120, 一二〇 → 120."""
     if not any(c in _UNITS for c in digits):
         return int("".join(str(_DIGITS[c]) for c in digits))  # 一二〇 is 120
     total, digit = 0, 0
@@ -187,6 +188,7 @@ def _chinese_number(digits: str) -> int:
 
 
 def _roman(digits: str) -> int:
+    """Return the value of a Roman numeral: XIV → 14."""
     values = [{"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}[c] for c in digits]
     return sum(-v if v < max(values[i:]) else v for i, v in enumerate(values))
 
@@ -194,11 +196,15 @@ def _roman(digits: str) -> int:
 def _heading(
     found: re.Match[str], title: str, level: int, number: int | None, *, sure: bool = True
 ) -> Heading:
+    """Return the heading at a match; its line break belongs to it."""
     end = min(found.end() + 1, len(found.string))
     return Heading(found.start(), end, tidy(title), level, number, sure=sure)
 
 
 def _chinese(text: str) -> Iterator[Heading]:
+    """Yield the numbered and special headings of a Chinese text (第一章, 楔子), those of one kind after the
+    other.
+    """
     for found in _NUMBERED.finditer(text):
         title = found["a"] or found["b"]
         parts = _PARTS.fullmatch(title)
@@ -252,6 +258,7 @@ def _without_doubtful(headings: list[Heading]) -> list[Heading]:
 
 
 def _english(text: str) -> Iterator[Heading]:
+    """Yield the numbered and special headings of an English text (CHAPTER I, Epilogue), in order."""
     end = 0  # of the last heading
     alone = False  # whether no line since the last heading was a false one
     lines = merge(_ENGLISH.finditer(text), _ENGLISH_SPECIAL.finditer(text), key=lambda m: m.start())
@@ -274,6 +281,9 @@ def _english(text: str) -> Iterator[Heading]:
 
 
 def _is_english_title(rest: str) -> bool:
+    """Return whether what follows a chapter's number may be its title: short, and not the rest of a
+    sentence.
+    """
     body = rest.lstrip(".:—–-)] \t")
     if not body:
         return True
@@ -290,6 +300,7 @@ def _after_break(text: str, start: int) -> bool:
 
 
 def _after_sentence(text: str, start: int) -> bool:
+    """Return whether the text before an offset ends as a sentence does, or is empty."""
     before = text[max(0, start - 200) : start].rstrip("\n \t\u3000")
     return not before or before.endswith(_BEFORE_HEADING)
 
@@ -319,6 +330,7 @@ def _underlined(text: str) -> list[Heading]:
 
 
 def _is_underlined_title(found: re.Match[str]) -> bool:
+    """Return whether an underlined line is a title: no prose, and behind a break."""
     title = found["title"].rstrip()
     prose = title.endswith(_PROSE_END) or boilerplate.count(title)
     return not prose and _after_break(found.string, found.start())
@@ -365,6 +377,7 @@ _FRONT = _Line(Heading(0, 0, "", CHAPTER, 0), 0, ("", True), 0)  # what is befor
 
 
 def _number_lines(text: str, volumes: Sequence[int]) -> Iterator[_Line]:
+    """Yield the lines that begin with a number and may be headings."""
     for found in _BARE_NUMBER.finditer(text):
         digits, rest = found["number"], found["rest"] or ""
         number = number_of(digits)

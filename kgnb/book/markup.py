@@ -24,6 +24,7 @@ _NAME = re.compile(r"</?[A-Za-z][^\s/>]{0,50}")
 
 
 def _without_attributes(found: re.Match[str]) -> str:
+    """Return a tag that is too long without its attributes; any other as it is."""
     text, opened, tag = found[0].partition("<")
     name = _NAME.match(opened + tag)
     if len(tag) < MAX_TAG or name is None:

@@ -102,6 +102,7 @@ def readable(name: str) -> str:
 
 
 def _one_line(text: str) -> str:
+    """Return the text on one line, at most 200 characters."""
     return re.sub(r"\s+", " ", text).strip()[:200]
 
 
@@ -109,6 +110,9 @@ def _one_line(text: str) -> str:
 
 
 def _load(file: Path) -> bytes:
+    """Return the file's content. Raises InputError for a folder, an unknown kind, a packed, too large or
+    empty file.
+    """
     with reading(file):
         info = file.stat()
         if stat.S_ISDIR(info.st_mode):
@@ -128,6 +132,7 @@ def _load(file: Path) -> bytes:
 
 
 def _read(file: Path, data: bytes) -> _Source:
+    """Return text, title, author and marked headings of a file. Raises InputError."""
     if file.suffix.lower() == ".epub":
         book = epub.read(file, data)
         return _from_lines(book.lines, book.title, book.author)
@@ -156,6 +161,7 @@ _MARKS = re.compile(rf"[^\w\s]{{{MAX_MARKS + 1},}}")  # and other runs without a
 
 
 def _with_few_marks(run: re.Match[str]) -> str:
+    """Return a run of characters with at most MAX_MARKS combining marks on each."""
     if not any(map(unicodedata.combining, run[0])):
         return run[0]
     kept, marks = [], 0
@@ -182,6 +188,7 @@ _FRONT_MATTER = re.compile(r"\A---\n(?P<body>.{0,4000}?)\n(?:---|\.\.\.)\n", re.
 
 
 def _from_markdown(text: str) -> _Source:
+    """Return the source of a Markdown text, with its front matter and headings."""
     fields: dict[str, str] = {}
     if front := _FRONT_MATTER.match(text):
         fields = dict(re.findall(r"^(title|author):[ \t]*[\"']?(.*?)[\"']?[ \t]*$", front["body"], re.M))
@@ -202,6 +209,7 @@ def _from_markdown(text: str) -> _Source:
 
 
 def _from_lines(read: list[Line], title: str = "", author: str = "") -> _Source:
+    """Return the source of a document's lines, those with a level as headings."""
     lines: list[str] = []
     marked: list[Heading] = []
     at = 0

@@ -99,6 +99,7 @@ def _names_server(url: SplitResult) -> bool:
 
 
 def _is_option(name: str, value: str) -> bool:
+    """Return whether a Redis URL may have this option."""
     return name in _REDIS_OPTIONS or (name in _REDIS_NUMBERS and re.fullmatch(r"\d{1,9}", value) is not None)
 
 

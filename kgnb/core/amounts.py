@@ -29,6 +29,7 @@ def parse_prices(text: str) -> dict[str, tuple[float, ...]]:
 
 
 def _parse(text: str, parse_value: Callable[[str], T]) -> dict[str, T]:
+    """Return lower-case name → value of "name=value,…". Raises ValueError for a name that occurs twice."""
     found: dict[str, T] = {}
     for part in filter(None, map(str.strip, text.split(","))):
         name, _, value = part.rpartition("=")
@@ -40,6 +41,7 @@ def _parse(text: str, parse_value: Callable[[str], T]) -> dict[str, T]:
 
 
 def _prices(text: str) -> tuple[float, ...]:
+    """Return the prices in "2/8" or "2/8/0.2". Raises ValueError for anything else."""
     numbers = text.split("/")
     if len(numbers) not in (2, 3):
         raise ValueError(say("rule.prices"))
@@ -47,6 +49,7 @@ def _prices(text: str) -> tuple[float, ...]:
 
 
 def _number(text: str, *, allow_zero: bool = False) -> float:
+    """Return a finite number above 0, or 0 if allowed. Raises ValueError for anything else."""
     try:
         number = float(text)
     except ValueError:

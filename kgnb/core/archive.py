@@ -54,6 +54,7 @@ class _BoundedFile:
         self.limit: int | None = MAX_DIRECTORY
 
     def read(self, size: int = -1) -> bytes:
+        """Return up to ``size`` bytes. Raises BadZipFile for a directory beyond the limit."""
         if self.limit is not None and size > self.limit:
             raise zipfile.BadZipFile("too many files")
         return self._file.read(size)

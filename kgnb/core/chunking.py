@@ -98,6 +98,7 @@ def _within_sentence(text: str, low: int, ideal: int, high: int) -> int:
 
 
 def _nearest_cut(pattern: re.Pattern[str], text: str, low: int, ideal: int, high: int) -> int | None:
+    """Return the cut nearest to ``ideal`` between two offsets; None without one."""
     return min(_cuts(pattern, text, low, high), key=lambda at: abs(at - ideal), default=None)
 
 
@@ -112,6 +113,7 @@ def _cuts(pattern: re.Pattern[str], text: str, low: int, high: int) -> Iterator[
 
 
 def _is_abbreviation(pattern: re.Pattern[str], text: str, match: re.Match[str]) -> bool:
+    """Return whether an English full stop ends an abbreviation (Mr.) rather than a sentence."""
     if pattern is not _EN_END or match.group()[0] != ".":
         return False
     return _ABBREVIATION.search(text, max(0, match.start() - 6), match.start() + 1) is not None

@@ -99,6 +99,7 @@ def is_batch() -> bool:
 
 
 def _kind() -> Kind:
+    """Return where this process runs: kaggle, colab, vscode, jupyter, ipython, terminal or server."""
     if os.environ.get("KAGGLE_KERNEL_RUN_TYPE") or (
         os.environ.get("KAGGLE_URL_BASE") and KAGGLE_OUTPUT.is_dir()
     ):
@@ -124,6 +125,7 @@ def in_kernel() -> bool:
 
 
 def _in_vscode() -> bool:
+    """Return whether VS Code shows the kernel's notebook."""
     in_its_terminal = any(map(os.environ.get, ("VSCODE_PID", "VSCODE_CWD", "VSCODE_IPC_HOOK_CLI")))
     return in_its_terminal or "__vsc_ipynb_file__" in getattr(ipython_shell(), "user_ns", {})
 

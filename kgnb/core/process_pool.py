@@ -115,6 +115,7 @@ class CpuPool:
         return await asyncio.wrap_future(work)
 
     def _idle_process(self) -> _Processes:
+        """Return a single process: the one used last, else a new one."""
         if not self._idle:
             self._single.append(_Processes(1))
             return self._single[-1]
@@ -157,6 +158,7 @@ class _Processes:
             self._forget(executor)
 
     def _get_executor(self) -> Any:
+        """Return the executor, made on first use."""
         with self._lock:
             if self._executor is None:
                 from loky import ProcessPoolExecutor
@@ -187,6 +189,7 @@ class SharedTuple(tuple[T, ...]):
 
     @cached_property
     def _pickled(self) -> bytes:
+        """The tuple's pickle, made once."""
         return pickle.dumps(tuple(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -195,6 +198,7 @@ class SharedTuple(tuple[T, ...]):
 
 @lru_cache(maxsize=4)
 def _unpickled(value: bytes) -> Any:
+    """Return the value of a pickle."""
     return pickle.loads(value)  # noqa: S301 - ours
 
 

@@ -66,6 +66,7 @@ class ProviderOptions(BaseModel):
     @field_validator("extra_body")
     @classmethod
     def _own_fields(cls, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the body's fields. Raises ValueError for those that kgnb sets itself."""
         if taken := sorted(RESERVED_BODY & body.keys()):
             raise ValueError(say("rule.own_field", fields=", ".join(taken)))
         return body
@@ -73,6 +74,7 @@ class ProviderOptions(BaseModel):
     @field_validator("organization", "project")
     @classmethod
     def _header_value(cls, text: str | None) -> str | None:
+        """Return the text. Raises ValueError for one that no header can hold."""
         if text and not (text.isascii() and text.isprintable()):
             raise ValueError(say("rule.ascii"))
         return text
@@ -80,6 +82,7 @@ class ProviderOptions(BaseModel):
     @field_validator("extra_headers")
     @classmethod
     def _headers(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        """Return the headers. Raises ValueError for an invalid name or value."""
         for name, value in headers.items():
             text = value.get_secret_value()
             if not _HEADER_NAME.fullmatch(name) or not text.isascii() or not text.isprintable():

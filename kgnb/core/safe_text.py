@@ -65,4 +65,5 @@ def safe_json(text: str) -> str:
 
 
 def _is_harmless(character: str) -> bool:
+    """Return whether a character can be shown as it is: printable or a space."""
     return character.isprintable() or unicodedata.category(character) == "Zs"

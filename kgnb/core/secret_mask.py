@@ -44,6 +44,7 @@ def without_keys(text: str, provider: Provider) -> str:
 
 
 def _is_no_word(text: str) -> bool:
+    """Return whether a text is surely no word of a book: long, or with a digit."""
     return len(text) >= RUN and (len(text) >= LONGEST_WORD or any(map(str.isdigit, text)))
 
 
@@ -68,6 +69,7 @@ def without_secrets(text: str, provider: Provider) -> str:
 
 
 def _gives_away(word: str, secret: str) -> bool:
+    """Return whether a word contains a part of the secret."""
     if len(secret) < RUN:  # a placeholder of an endpoint without keys, "x" or "ollama"
         return secret == word if len(secret) < END else secret in word
     if secret[:END] in word or secret[-END:] in word:

@@ -245,6 +245,9 @@ def _read_colab(found: Secrets, names: Sequence[str], host: Host) -> None:
 
 
 def _secret_files(host: Host, troubles: list[SettingsError]) -> Iterator[Path]:
+    """Yield the files with secrets: the folder's .env, then the named dataset's; what is missing goes to
+    ``troubles``.
+    """
     if own := env_file():
         yield own
     if dataset := variable(DATASET_VARIABLE):

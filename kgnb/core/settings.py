@@ -52,6 +52,7 @@ def _written(parse: Callable[[str], object]) -> BeforeValidator:
 
 
 def _names(text: str, between: str) -> tuple[str, ...]:
+    """Return the parts of a text between separators, without blanks and empty parts."""
     return tuple(filter(None, map(str.strip, re.split(between, text))))
 
 
@@ -221,6 +222,7 @@ class Settings(BaseSettings):
     @field_validator("cpu_workers", mode="before")
     @classmethod
     def _known_workers(cls, value: object) -> object:
+        """Return "threads" or a number of workers. Raises ValueError for anything else."""
         if value != "threads" and not str(value).isdecimal():
             raise ValueError(say("rule.cpu_workers"))
         return value if value == "threads" else int(str(value))
@@ -228,6 +230,9 @@ class Settings(BaseSettings):
     @field_validator("openai_base_url")
     @classmethod
     def _http(cls, url: str) -> str:
+        """Return an http(s) address without a slash at its end, or "". Raises ValueError for any other, and
+        for one with a login.
+        """
         if url and not url.startswith(("http://", "https://")):
             raise ValueError(say("rule.http"))
         if holds_secret(url):
@@ -237,6 +242,7 @@ class Settings(BaseSettings):
     @field_validator("redis_ca", "db_ssl_ca", "neo4j_ca")
     @classmethod
     def _ca(cls, path: str) -> str:
+        """Return the path of a file of certificates, or "". Raises ValueError for any other file."""
         if path:
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
@@ -256,6 +262,7 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _name(cls, name: str) -> str:
+        """Return a printable name of at most 255 characters. Raises ValueError."""
         if len(name) > 255 or not name.isprintable():
             raise ValueError(say("rule.name"))
         return name

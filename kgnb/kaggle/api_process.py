@@ -132,6 +132,7 @@ def _root_reason(root: BaseException) -> str:
 
 
 def _error(kind: str, reason: str = "") -> Answer:
+    """Return an answer with an error of this kind."""
     return {"error": kind, "reason": reason}
 
 
@@ -157,10 +158,12 @@ class _Calls:
             raise NotKaggle
 
     def username(self) -> str | None:
+        """Return the account's name; None without one."""
         name: str | None = self._api.get_config_value(self._api.CONFIG_NAME_USER)
         return name
 
     def push(self, folder: str, limit: int | None, run: bool) -> Answer:
+        """Push a folder; return error, name, version, page, and the inputs that Kaggle left out, by kind."""
         pushed = self._api.kernels_push(folder, limit, no_run=not run)
         if not (pushed.error or pushed.url):
             raise NotKaggle
@@ -180,12 +183,14 @@ class _Calls:
         }
 
     def status(self, kernel: str) -> Answer:
+        """Return {"state": …, "failure": reason or ""} of a run."""
         found = self._api.kernels_status(kernel)
         if self._answer and "status" not in self._answer:  # {} is one whose fields all have their default
             raise NotKaggle
         return {"state": found.status.name, "failure": found.failure_message or ""}
 
     def logs(self, kernel: str) -> str:
+        """Return the log of a run."""
         text: str = self._api.kernels_logs(kernel)
         return text
 
@@ -194,6 +199,7 @@ class _Calls:
             self._emit(str(event.get("data", "")))
 
     def output(self, kernel: str, folder: str, pattern: str | None) -> Answer:
+        """Fetch a run's files; return {"error": reason or "", "files": paths}."""
         self._api.download_file = self._download
         try:
             files, _token = self._api.kernels_output(kernel, folder, file_pattern=pattern, force=True)
@@ -214,6 +220,7 @@ class _Calls:
                 left.unlink(missing_ok=True)
 
     def quota(self) -> Answer:
+        """Return used and allowed seconds of "gpu" and "tpu", and when they are renewed (epoch seconds)."""
         found = self._api.quota_view()
         refresh = found.quota_refresh_time
         if refresh is not None and refresh.utcoffset() is None:
@@ -242,9 +249,11 @@ class _Calls:
         }
 
     def dataset_files(self, dataset: str) -> list[str]:
+        """Return the names of a dataset's files."""
         return [one.name for one in self._api.dataset_list_files(dataset).files or []]
 
     def send_dataset(self, folder: str, new: bool) -> str:
+        """Make a dataset, or a new version of it, of a folder; return "" or why it failed."""
         plain = {"quiet": True, "convert_to_csv": False}
         if new:
             made = self._api.dataset_create_new(folder, public=False, **plain)

@@ -137,6 +137,7 @@ def unpack_dataset(dataset: str) -> list[Path]:
 
 
 def _unpack(packed: bytes) -> list[Path]:
+    """Write the packed books into a new folder; return their paths in order."""
     root = Path(tempfile.mkdtemp(prefix="kgnb-books-"))
     with zipfile.ZipFile(io.BytesIO(lzma.decompress(packed))) as archive:
         return [Path(archive.extract(name, root)) for name in sorted(archive.namelist())]

@@ -115,6 +115,9 @@ class ApiProcess:
             raise ServiceDown("kaggle.slow", service="kaggle", seconds=round(seconds or 0)) from None
 
     async def _exchange(self, call: str, arguments: Mapping[str, Any], emit: Tell) -> Mapping[str, Any]:
+        """Return the process's answer to one request; events before it go to ``emit``. Raises ServiceDown if
+        the process ended.
+        """
         if self._process is None:
             self._process = await asyncio.create_subprocess_exec(
                 *_command(), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=LONGEST_LINE

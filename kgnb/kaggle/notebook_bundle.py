@@ -120,6 +120,7 @@ async def own_wheel() -> Wheel:
 
 
 def _own_wheel() -> Wheel:
+    """Return the wheel of the running kgnb. Raises InputError where it isn't installed."""
     try:
         own = metadata.distribution("kgnb")
     except metadata.PackageNotFoundError:
@@ -235,6 +236,7 @@ def written(notebook: Notebook) -> str:
 
 
 def _cell(cell_type: str, cell_id: str, source: str) -> dict[str, Any]:
+    """Return a cell of a notebook."""
     cell = {"cell_type": cell_type, "id": cell_id, "metadata": {}, "source": source}
     return cell | {"outputs": [], "execution_count": None} if cell_type == "code" else cell
 

@@ -33,12 +33,14 @@ class AnthropicApi(ChatApi):
         return body | form.fields(prompt)
 
     async def _create(self, body: dict[str, Any]) -> Any:
+        """Send a request; return the body of the response."""
         create = self.client.messages.with_raw_response.create  # extra_body: as in OpenAIApi
         raw = await create(model=body["model"], max_tokens=body["max_tokens"], messages=(), extra_body=body)
         return raw.http_response.content
 
     @staticmethod
     def _read(answer: Any) -> ChatReply | ErrorResponse:
+        """Return the reply in a response's body, or the refusal in it."""
         blocks = get(answer, "content")
         if not isinstance(blocks, list):
             return UNREADABLE

@@ -169,6 +169,7 @@ class LlmClient:
             return self._apis
 
     def _open(self) -> list[ChatApi]:
+        """Return the endpoint's interface with each key; with an empty one for a provider without keys."""
         made, keys = interface_of(self.provider), self.provider.all_keys or (self.provider.api_key,)
         return [made(replace(self.provider, api_key=key), self.url, self._connections) for key in keys]
 

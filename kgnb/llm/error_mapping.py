@@ -83,6 +83,9 @@ class ErrorResponse:
 
     @property
     def _error(self) -> dict[str, Any]:
+        """The error object in the body, in whatever place an endpoint puts it; {"message": body}
+        for a text.
+        """
         body = self.body[0] if isinstance(self.body, list) and self.body else self.body  # Gemini
         if not isinstance(body, dict):
             return {"message": body}

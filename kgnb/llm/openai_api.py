@@ -58,6 +58,7 @@ class OpenAIApi(ChatApi):
     async def _create(self, body: dict[str, Any]) -> Any:
         # All in extra_body: the SDK would walk through each field for every type that it may have, a third of
         # a request's processor time.
+        """Send a request; return the body of the response."""
         create, left_out = self.client.chat.completions.with_raw_response.create, openai.omit
         raw = await create(model=left_out, messages=left_out, extra_body=body, extra_headers=self.headers)
         return raw.http_response.content
@@ -65,10 +66,12 @@ class OpenAIApi(ChatApi):
     @staticmethod
     def _decoded(content: bytes) -> Any:
         # Some gateways stream whatever was asked for.
+        """Return the JSON value of a body, of a stream the joined one."""
         return _joined(content) if content.lstrip().startswith(_EVENTS) else json.loads(content)
 
     @staticmethod
     def _read(answer: Any) -> ChatReply | ErrorResponse:
+        """Return the reply in a response's body, or the refusal in it."""
         choices, usage = get(answer, "choices"), _usage(answer)
         choice = choices[0] if isinstance(choices, list) and choices else None
         message = get(choice, "message")

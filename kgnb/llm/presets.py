@@ -165,6 +165,7 @@ def preset_named(name: str) -> Preset:
 
 @cache
 def _file() -> Mapping[str, Any]:
+    """Return the tables of presets.toml; cached."""
     return tomllib.loads(Path(__file__).with_name("presets.toml").read_text("utf-8"))
 
 

@@ -78,6 +78,7 @@ class _Found:
         self.relations: dict[tuple[str, str, str], dict[str, Any]] = {}
 
     def whole(self) -> dict[str, Any]:
+        """Return the extraction as a JSON-ready dict of lists."""
         kinds = ("characters", "locations", "organizations", "events", "relations")
         return {kind: list(getattr(self, kind).values()) for kind in kinds}
 
@@ -111,4 +112,5 @@ class _Found:
 
 
 def _hash(text: str) -> int:
+    """Return a number that is the same for the same text in every process."""
     return zlib.crc32(text.encode("utf-8", "replace"))

@@ -185,10 +185,12 @@ class FakeServer:
         return error_response(404, "not_found", f"no such path: {path}")
 
     def _admitted(self, request: Request) -> bool:
+        """Return whether the request has the server's key, or the server has none."""
         given = request.headers.get("authorization", "")[7:]
         return not self.key or hmac.compare_digest(given.encode(), self.key.encode())
 
     def _chat(self, body: bytes) -> Response:
+        """Return the response to a chat request, counted; 400 for a malformed one."""
         asked = ChatRequest.read(body)
         if asked is None:
             return error_response(400, "invalid_request_error", "not a chat request")
@@ -276,6 +278,7 @@ async def _serve(server: FakeServer) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Return the parser of ``python -m kgnb.llm.dryrun``."""
     command = argparse.ArgumentParser(
         prog="python -m kgnb.llm.dryrun",
         description=say("dryrun.what"),

@@ -104,6 +104,7 @@ def own_process(module: str) -> list[str]:
 
 
 def _llama(model: Model) -> Engine:
+    """Return the engine for a GGUF model, its window and slots cut to the memory. Raises InputError."""
     if find_spec("xllamacpp") is None:
         raise InputError("local.no_llama")
     memory = (detect_host().memory_mb << 20) or sys.maxsize
@@ -174,6 +175,7 @@ def prepare_gpu() -> None:
 
 
 def _install_commands() -> list[list[str]]:
+    """Return the commands that install vLLM in an environment of its own."""
     place = VLLM_PROGRAM.expanduser().parent.parent
     make = [sys.executable, "-m", "venv", "--system-site-packages", "--without-pip", str(place)]
     return [make, [f"{place}/bin/python", "-m", "pip", "install", "-q", f"vllm=={VLLM}"]]
@@ -190,5 +192,6 @@ def _weakest(found: list[Gpu]) -> Gpu:
 
 
 def _too_large(model: Model, memory: int) -> InputError:
+    """Return the error for a model that doesn't fit ``memory`` bytes."""
     gigabytes = {"size": round(model.size / 1e9, 1), "memory": round(memory / 1e9, 1)}
     return InputError("local.too_large", model=model.name, **gigabytes)

@@ -157,6 +157,7 @@ class Keeper:
             return False
 
     def _last_words(self) -> str:
+        """Return the end of the server's log, since its last start."""
         with (self._folder / LOG).open("rb") as log:
             log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - 20_000))
             return log.read().decode("utf-8", "replace")
@@ -185,6 +186,7 @@ def _is_free(clients: IO[str]) -> bool:
 
 
 def _free_port() -> int:
+    """Return a free port on this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -114,6 +114,7 @@ def _cached(name: str) -> Iterator[Path]:
 
 
 def _transformers_model(folder: Path) -> Model:
+    """Return the model in a folder of transformers. Raises ValueError or KeyError for any other folder."""
     config = json.loads((folder / CONFIG).read_text("utf-8"))
     config = config.get("text_config", config)
     heads = int(config["num_attention_heads"])
@@ -154,6 +155,7 @@ def _most(value: Any) -> int:
 
 
 def _text(file: IO[bytes]) -> str:
+    """Return the next text in a GGUF file. Raises ValueError for an absurd length."""
     (length,) = struct.unpack("<Q", file.read(8))
     if length > _MOST * _MOST:
         raise ValueError("GGUF")
@@ -161,6 +163,7 @@ def _text(file: IO[bytes]) -> str:
 
 
 def _value(file: IO[bytes], kind: int) -> Any:
+    """Return the next value of this kind in a GGUF file. Raises ValueError for an absurd length."""
     if kind == _STRING:
         return _text(file)
     if kind == _LIST:

@@ -24,6 +24,7 @@ def running_servers() -> dict[str, list[str]]:
 
 
 def _models(name: str) -> list[str] | None:
+    """Return the models of a known local server; None if it doesn't answer as one."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{presets()[name].base_url}/models", timeout=SECONDS) as answer:

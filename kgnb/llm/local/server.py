@@ -95,6 +95,7 @@ os.register_at_fork(after_in_child=_release_in_child)
 
 
 def _start_or_join(folder: Path, model: Model, engine: Engine, stop: threading.Event) -> LocalServer:
+    """Return the folder's running server, started where needed. Raises EngineError."""
     deadline = time.monotonic() + 2 * engine.seconds + TRY_SECONDS
     starting = try_lock(folder / "start.lock", wait=True)
     hold = os.open(folder / CLIENTS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -120,6 +121,7 @@ def _start_or_join(folder: Path, model: Model, engine: Engine, stop: threading.E
 
 
 def _start_keeper(folder: Path, model: Model, engine: Engine) -> subprocess.Popen[bytes]:
+    """Start the process that keeps the model's server, and return it."""
     plan = Plan(str(folder), engine.command, engine.environment, model.name, engine.seconds)
     with (folder / LOG).open("ab") as log:
         log.truncate(0)
@@ -138,6 +140,7 @@ def _start_keeper(folder: Path, model: Model, engine: Engine) -> subprocess.Pope
 
 
 def _failure(note: Mapping[str, str], folder: Path, model: Model) -> EngineError:
+    """Return the error of a server that didn't start, from the keeper's note."""
     if not note:  # the keeper couldn't even write why
         reason = os.strerror(errno.ENOSPC) if is_full(folder) else os.strerror(errno.EIO)
         return EngineError("local.folder", path=folder, reason=reason)
@@ -149,10 +152,12 @@ def _failure(note: Mapping[str, str], folder: Path, model: Model) -> EngineError
 
 
 def _said(note: Mapping[str, str]) -> str:
+    """Return the last lines of a note that look like errors, else its last lines, in one line."""
     lines = [line for line in note.get("said", "").splitlines() if line.strip()]
     wrong = [line for line in lines if _WRONG.search(line)]
     return one_line(" ".join(" ".join((wrong or lines)[-3:]).split())[-SAID_CHARS:])
 
 
 def _is_kept(folder: Path) -> bool:
+    """Return whether a keeper process has the folder's lock."""
     return is_locked(folder / KEEPER)
