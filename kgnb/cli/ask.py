@@ -35,11 +35,13 @@ async def ask(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _of_shelf(settings: Settings, question: str, until: int | None) -> Answer:
+    """Return the answer from the passages of all books."""
     async with context.open_to_look(settings, queue=False, graph=False) as app:
         return await ask_shelf(app, question, until)
 
 
 async def _of_book(settings: Settings, number: int, question: str, args: argparse.Namespace) -> Answer:
+    """Return the answer about the book of task ``number``."""
     async with context.open_for_task(settings, number, queue=args.provider is not None, graph=False) as app:
         novel = (await find_task(app, number)).novel_id
         return await ask_book(app, novel, number, question, until=args.until, provider=args.provider)

@@ -59,6 +59,7 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
 
 @contextmanager
 def _pauses_untold() -> Iterator[None]:
+    """Log no pauses during the block: the command says them itself."""
     pauses.disabled = True
     try:
         yield

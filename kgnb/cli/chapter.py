@@ -33,6 +33,7 @@ async def show_chapter(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _chapter_lines(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines on a chapter's record."""
     status = one_line(found["status"])
     facts = {"chapter": found["chapter"], "title": _shortened(found["title"]), "status": status}
     yield say("chapter.head", task=found["task_id"], **facts)
@@ -48,6 +49,7 @@ def _chapter_lines(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _origin_lines(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines on provider, tokens, flags and what was rejected."""
     provider = one_line(f"{found['provider']} {found['model']}".strip())
     tokens = {"prompt": found["prompt_tokens"], "completion": found["completion_tokens"]}
     facts = {"chars": found["chars"], "requests": found["requests"]}
@@ -63,6 +65,9 @@ def _origin_lines(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _content_lines(extraction: dict[str, Any], left_out: list[int]) -> Iterator[str]:
+    """Yield the lines on entities, events and relations; those in ``left_out`` (positions) are only
+    counted.
+    """
     for kind in ("characters", "locations", "organizations", "things"):
         if names := [item["name"] for item in extraction.get(kind, ())]:
             yield say("chapter.list", kind=say(f"chapter.{kind}"), count=len(names), names=_names(names))
@@ -75,6 +80,7 @@ def _content_lines(extraction: dict[str, Any], left_out: list[int]) -> Iterator[
 
 
 def _relation(item: dict[str, Any]) -> str:
+    """Return a relation in one line: source —TYPE→ target."""
     source, kind, target = map(_shortened, (item["source"], item.get("type", "KNOWS"), item["target"]))
     return f"{source} —{kind}→ {target}"
 
@@ -87,6 +93,7 @@ def _with_evidence(text: str, item: dict[str, Any]) -> str:
 
 
 def _list_lines(kind: str, lines: list[str]) -> Iterator[str]:
+    """Yield a heading and at most LINES lines; nothing for none."""
     if lines:
         yield say("chapter.list", kind=say(f"chapter.{kind}"), count=len(lines), names="").rstrip()
         yield from lines[:LINES]
@@ -95,11 +102,13 @@ def _list_lines(kind: str, lines: list[str]) -> Iterator[str]:
 
 
 def _names(names: list[str]) -> str:
+    """Return the names in one line, at most NAMES."""
     more = [say("chapter.more", count=len(names) - NAMES)] if len(names) > NAMES else []
     return say("status.comma").join([*map(_shortened, names[:NAMES]), *more])
 
 
 def _shortened(text: str) -> str:
+    """Return the text on one line of at most SHOWN_CHARS characters."""
     return one_line(text, SHOWN_CHARS)
 
 

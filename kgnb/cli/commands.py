@@ -255,6 +255,7 @@ def _add_providers(commands: Commands[Parser]) -> None:
 
 
 def _of_provider(parts: Commands[Parser], name: str, function: str, *, text: str = "") -> Parser:
+    """Declare a command on a provider's name; return its parser."""
     added = command(parts, name, f"providers:{function}", text=text)
     argument(added, "provider", metavar="NAME", text="provider_name")
     return added

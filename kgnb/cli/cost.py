@@ -30,6 +30,7 @@ async def show_cost(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _cost_lines(found: dict[str, Any]) -> list[str]:
+    """Return the lines on a task's cost."""
     counts = {"completed": found["completed"], "chapters": found["chapters"]}
     head = say("cost.head", task=found["task_id"], name=one_line(found["name"]), **counts)
     lines = [head, *terminal.plain_lines(terminal.Rows(_models_table(found)))]
@@ -70,6 +71,7 @@ async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book
 
 
 def _estimate_lines(found: Estimate) -> list[str]:
+    """Return the lines on an estimate."""
     chapters = {"sampled": found.sampled, "chapters": found.chapters - found.sampled}
     facts = {"title": one_line(found.title), "model": one_line(f"{found.provider}/{found.model}".strip("/"))}
     spent, rest = (compact(u.prompt_tokens + u.completion_tokens) for u in (found.spent, found.left))

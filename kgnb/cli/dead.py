@@ -29,6 +29,7 @@ async def list_dead(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _entry_line(entry: DeadLetter) -> str:
+    """Return the line on a dead letter."""
     item = entry.item
     kind = "chapter" if item.chapter_id else "task" if item.task_id else "garbage"
     facts = {

@@ -27,6 +27,7 @@ async def doctor(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _check_lines(checks: Sequence[Check]) -> list[str]:
+    """Return the lines on all checks, then a summary."""
     lines = []
     for check in checks:
         name = say_or(f"doctor.label_{check.name}", check.name)

@@ -49,6 +49,7 @@ async def fix(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _lines(found: Sequence[Decision]) -> Iterator[str]:
+    """Yield a line for each decision, or that there is none."""
     yield from map(decision_line, found)
     if not found:
         yield say("corrections.none")

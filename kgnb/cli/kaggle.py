@@ -113,6 +113,7 @@ async def wheels(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def _dataset(client: KaggleClient, name: str) -> str:
+    """Return OWNER/NAME for a name, by default of this account. Raises InputError for an invalid one."""
     dataset = name if "/" in name else f"{await client.username()}/{name}"
     check_name(dataset)
     return dataset

@@ -77,6 +77,7 @@ async def named_bundle(args: argparse.Namespace) -> Bundle:
 
 
 async def _bundle_of_books(args: argparse.Namespace, books: list[Path]) -> Bundle:
+    """Return the metadata for a notebook of these books, and the packed books. Raises InputError."""
     from kgnb.app.submit import read  # slow, and of no use to the other commands
 
     titles = [(await read(book, None, None)).title for book in books]  # no run for what isn't a book

@@ -114,6 +114,7 @@ async def _stay(args: argparse.Namespace, client: KaggleClient, kernel: str, bun
 
 
 def _follows(args: argparse.Namespace) -> bool:
+    """Return whether the command waits for the run."""
     return bool(args.follow or args.output is not None)
 
 
@@ -213,6 +214,7 @@ def _tell_dry(args: argparse.Namespace, bundle: Bundle, text: str, dataset: str)
 
 
 async def _send(args: argparse.Namespace, client: KaggleClient, bundle: Bundle, text: str) -> Pushed:
+    """Push the notebook's text with its metadata; return what Kaggle says."""
     with tempfile.TemporaryDirectory(prefix="kgnb-kaggle-") as made:
         await asyncio.to_thread(_write_files, Path(made), bundle.meta, text)
         if args.no_run:
@@ -242,6 +244,7 @@ async def _composed(args: argparse.Namespace, settings: Settings, bundle: Bundle
 
 
 async def _wheel(args: argparse.Namespace) -> Wheel | None:
+    """Return kgnb's wheel; None to install from PyPI."""
     return None if args.pypi else await notebook_bundle.own_wheel()
 
 

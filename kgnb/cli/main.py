@@ -64,6 +64,7 @@ def _language_option(words: Sequence[str]) -> Language | None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    """Run the parsed command; return its exit code."""
     import asyncio  # here and not at the top: help and errors of parsing need none of these
 
     try:

@@ -69,12 +69,14 @@ def _told(work: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[dict[str, 
 
 
 def _rows(found: Iterable[Any]) -> dict[str, Any]:
+    """Return {"rows": at most ROWS rows}, with "left_out" for more."""
     every = list(found)
     shown = [_bounded(one) for one in every[:ROWS]]
     return {"rows": shown, **({"left_out": len(every) - ROWS} if len(every) > ROWS else {})}
 
 
 def _bounded(value: Any) -> Any:
+    """Return the value JSON-ready, texts and lists cut."""
     if isinstance(value, str):
         return value if len(value) <= CELL_CHARS else value[:CELL_CHARS] + "…"
     if isinstance(value, dict):
@@ -92,6 +94,9 @@ class BookTools:
         self._graphs: dict[tuple[int, int | None], tuple[str, GraphQuery]] = {}
 
     async def _book(self, title: str, until: int | None) -> BookAsked:
+        """Return the book of this title (the newest for ""), as a reader of chapter ``until`` knows it;
+        cached.
+        """
         settings = self._app.settings
         one = await library.choose(self._app, title or None, settings.data.name)
         record = await self._app.ledger.graphs.record(one.novel_id)

@@ -32,6 +32,7 @@ async def show_names(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _name_lines(found: BookNames, most: int) -> Iterator[str]:
+    """Yield the first ``most`` names, what is left out, and the decisions."""
     yield from map(named_line, found.listed[:most])
     if len(found.listed) > most:
         yield say("names.more", more=len(found.listed) - most)
@@ -63,6 +64,7 @@ async def split(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _show_change(args: argparse.Namespace, task: int, done: DecisionOutcome, *, undone: bool = False) -> int:
+    """Print a decision; return 0."""
     facts = {"kind": done.kind, "names": done.names, "id": done.id, "changed": done.changed, "undone": undone}
     lines = [changed_line(done, task, undone=undone)]
     if done.changed:

@@ -78,6 +78,7 @@ class HelpFormatter(RichHelpFormatter):
 
 @cache
 def _head_type() -> type[Text]:
+    """Return a text class that is measured in terminal columns."""
     from rich.cells import cell_len
     from rich.text import Text
 
@@ -94,6 +95,7 @@ def _head_type() -> type[Text]:
 
 
 def _translated(value: str) -> str:
+    """Return a usage line with its placeholders (NAME) in the language in force."""
     return re.sub("[A-Z]{2,}", lambda m: say_or(f"value.{m[0]}", m[0]), value)
 
 
@@ -127,6 +129,7 @@ class Parser(argparse.ArgumentParser):
         self._groups.append((title, len(self._listed_commands())))
 
     def _listed_commands(self) -> list[argparse.Action]:
+        """Return the declared commands; [] for a command without any."""
         return list(self.commands._get_subactions()) if self.commands else []
 
     # --- help
@@ -155,6 +158,7 @@ class Parser(argparse.ArgumentParser):
         return formatter.format_help()
 
     def _sections(self) -> Iterable[tuple[str, list[argparse.Action]]]:
+        """Yield (title, commands or arguments) of the help, in order."""
         listed = self._listed_commands()
         groups = self._groups or [(say("cli.title_commands"), 0)]
         ends = [start for _, start in groups[1:]] + [len(listed)]
@@ -244,6 +248,7 @@ class Parser(argparse.ArgumentParser):
         return None
 
     def _unknown_option(self, word: str) -> str:
+        """Return the error for an unknown option, with the nearest known one."""
         name = word.partition("=")[0]
         if like := get_close_matches(name, [o for o in self._option_string_actions if o[:2] == "--"], 1):
             return say("cli.no_option_like", word=name, suggestion=like[0])

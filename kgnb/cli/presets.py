@@ -19,6 +19,7 @@ async def list_presets(args: argparse.Namespace, _: Settings) -> int:
 
 
 def _preset_text(preset: Preset) -> str:
+    """Return the lines on a preset."""
     price = preset.price(preset.model)
     facts = [preset.model or "-", preset.base_url or "-"]
     if price is not None:

@@ -44,6 +44,7 @@ async def list_providers(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _provider_line(one: dict[str, Any]) -> str:
+    """Return the line on a provider."""
     return say(
         "providers.one",
         name=one_line(one["name"], NAME_CHARS),
@@ -56,11 +57,13 @@ def _provider_line(one: dict[str, Any]) -> str:
 
 
 def _options_text(told: dict[str, Any]) -> str:
+    """Return options as "name=value …" on one line."""
     texts = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in told.items()}
     return one_line(" ".join(f"{name}={text}" for name, text in texts.items()))
 
 
 def _state(one: dict[str, Any]) -> str:
+    """Return a provider's state in words."""
     if one["paused_until"]:
         return say(
             "providers.state_paused",
@@ -130,6 +133,7 @@ async def add(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _where_key_is(done: AddedProvider, settings: Settings) -> str:
+    """Return the sentence on where a new key is; "" if the key stayed."""
     if done.key_in == "kept":
         return ""
     keys = {"table": "key_table", "file": "key_saved", "given": "key_not_saved", "": "key_none"}
@@ -160,6 +164,7 @@ async def read_key(args: argparse.Namespace, settings: Settings) -> SecretStr | 
 
 
 def _not_empty(key: SecretStr, source: str) -> SecretStr:
+    """Return the key. Raises InputError for an empty one."""
     if not key.get_secret_value():
         raise InputError("providers.key_empty", source=source)
     return key

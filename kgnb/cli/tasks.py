@@ -32,6 +32,7 @@ async def command(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _told(name: str, task: int, done: CommandResult) -> str:
+    """Return the sentence on what a command did."""
     keys = {
         "pause": "operate.was_paused" if done.changed else "operate.was_paused_before",
         "cancel": "operate.was_cancelled" if done.changed else "operate.was_cancelled_before",

@@ -43,6 +43,7 @@ async def import_record(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _imported(book: transfer.ImportResult) -> str:
+    """Return the line on an imported book."""
     tasks = ", ".join(map(str, book.tasks)) or "-"
     key = "cli.imported_again" if book.known else "cli.imported"
     return say(key, title=one_line(book.title), chapters=book.chapters, tasks=tasks)

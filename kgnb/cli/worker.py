@@ -45,6 +45,7 @@ async def worker(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metrics | None) -> int:
+    """Run a node until it leaves; return 0."""
     departure = Departure()
     stop_on_signals(departure.ask, within=settings.drain_seconds + LEAVE_SECONDS)
     # Unlimited unless the user says so: only a notebook's session ends by itself.

@@ -197,6 +197,7 @@ class Node:
         return " ".join(parts)
 
     def _local_status(self) -> dict[str, Any]:
+        """Return the sum of this kernel's and its processes' counts."""
         return summed([self._counters.snapshot(), *list(self.process_states.values())])
 
     def call(
@@ -219,6 +220,7 @@ class Node:
         return future if future is not None else spawn(self._opened(work, queue, graph, model))
 
     async def _opened(self, work: Callable[[App], Awaitable[R]], queue: bool, graph: bool, model: bool) -> R:
+        """Return what ``work`` returns for an app that is open for it."""
         from kgnb.app.context import open_app
         from kgnb.app.local_model import open_to_work
 
@@ -281,6 +283,7 @@ class Node:
         return status
 
     def _finish(self, run: NodeRun) -> dict[str, Any]:
+        """Print how a batch run ended and return the last status. Raises the node's error if it failed."""
         if not run.is_alive:
             run.write_report()
         self._print_warnings()
@@ -322,6 +325,7 @@ class Node:
             print(f"{at} {logging.getLevelName(line.level)} {line.text}", flush=True)
 
     def _status_line(self, status: dict[str, Any]) -> str:
+        """Return a line with time, state, chapters and speed."""
         local, left = status["local"], status["session_left"]
         return say(
             "notebook.line",

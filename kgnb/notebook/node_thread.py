@@ -315,6 +315,7 @@ class NodeRun:
             await asyncio.sleep(STATUS_SECONDS)
 
     async def _tracked(self, work: Callable[[App], Awaitable[R]], app: App) -> R:
+        """Return what ``work`` returns; meanwhile it counts as a running call."""
         task = asyncio.current_task()
         assert task is not None
         self._calls.add(task)

@@ -97,6 +97,7 @@ class NodeProcesses:
                 await asyncio.wait_for(self._leaving.wait(), RESTART_SECONDS)
 
     async def _start(self) -> Process:
+        """Start a node process, send its settings, and return it."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-c", _BOOT, _ROOT),
             stdin=asyncio.subprocess.PIPE,

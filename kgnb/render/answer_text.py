@@ -63,6 +63,7 @@ def bold(text: str) -> str:
 
 
 def _price(paid: Paid) -> str:
+    """Return the line with an LLM answer's model, tokens and cost."""
     model = one_line(f"{paid.provider}/{paid.model}".strip("/"))
     if paid.cached:
         return say("ask.paid_before", model=model)
@@ -100,4 +101,5 @@ class AnswerText(Answer):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        """Return the answer as HTML, for a notebook's output."""
         return answer_html(self)

@@ -46,6 +46,7 @@ def table(table: Table, *, exact: bool = False) -> str:
 
 
 def _row(table: Table, row: Row, exact: bool) -> str:
+    """Return the HTML of a row, its notes in a row below."""
     cells = "".join(
         f"<td{_class(column)}>{_content(column, row.cells[column.key], exact)}</td>"
         for column in table.columns
@@ -58,6 +59,7 @@ def _row(table: Table, row: Row, exact: bool) -> str:
 
 
 def _content(column: Column, cell: Cell, exact: bool) -> str:
+    """Return a cell's text as HTML, in its tone; a bar for progress."""
     shown = cell_text(column.meaning, cell, exact=exact)
     if column.meaning == "progress":
         return text(shown.strip()) + progress_bar(cell.value, cell.tone)
@@ -65,6 +67,7 @@ def _content(column: Column, cell: Cell, exact: bool) -> str:
 
 
 def _class(column: Column) -> str:
+    """Return the class attribute of a column: right-aligned for numbers."""
     if column.meaning not in WORDS:
         return ' class="r"'
     return ' class="s"' if column.meaning in ("state", "time") else ""

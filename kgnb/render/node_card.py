@@ -51,6 +51,7 @@ def node_card(
 
 
 def _provider(name: str, models: Sequence[str], slots: int) -> str:
+    """Return a provider's line: name, models, slots."""
     listed = cut(", ".join(models), NAME_COLUMNS)
     shown = f"{cut(name, NAME_COLUMNS)}{f' ({listed})' if listed else ''}"
     return say("card.provider", provider=shown, slots=slots)

@@ -134,6 +134,7 @@ class ProgressBar:
 
 
 def _new_bar() -> _TerminalBar | _NotebookBar | _Lines:
+    """Return the bar that suits the output: a notebook's, a terminal's, or lines."""
     if in_kernel() and not is_batch():
         return _NotebookBar()
     return _TerminalBar() if sys.stderr.isatty() else _Lines()
@@ -162,6 +163,7 @@ class _TerminalBar:
         self._step = step
 
     def _line(self) -> Any:
+        """Return the bar's line; an empty one before the first step."""
         from rich.text import Text
 
         from kgnb.render.terminal import progress_bar
@@ -217,6 +219,7 @@ class _Lines:
             print(" · ".join([f"{step.label} {_count(step)}", *step.facts()]), file=sys.stderr, flush=True)
 
     def _is_news(self, step: BuildStep) -> bool:
+        """Return whether a step is worth a line: a new stage, some percent more, or some time passed."""
         last = self._last
         if last is None or last.label != step.label:
             return True
@@ -230,4 +233,5 @@ class _Lines:
 
 
 def _count(step: BuildStep) -> str:
+    """Return "ended/total percent%"."""
     return f"{step.progress.ended}/{step.total} {int(step.percent)}%"

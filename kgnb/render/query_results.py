@@ -64,9 +64,11 @@ class QueryRows(list[dict[str, Any]]):
         return pandas.DataFrame(list(self))
 
     def _rest_note(self, shown: int) -> str:
+        """Return the note that only ``shown`` rows are shown; "" if these are all."""
         return say("explore.more", shown=shown, all=len(self)) if len(self) > shown else ""
 
     def _repr_html_(self) -> str:
+        """Return the rows as an HTML table, for a notebook's output."""
         heads, rows = self._table(HTML_ROWS)
         more = self._rest_note(HTML_ROWS)
         quiet = f"<span>{text(self.note)}</span>" if self.note else ""
@@ -98,6 +100,7 @@ def _html_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> object:
+    """Return a value as shown: lists joined, "" for None."""
     if value is None:
         return ""
     return say("picture.comma").join(map(str, value)) if isinstance(value, list) else value
@@ -116,19 +119,23 @@ def relation(edge: GraphEdge, seen_from: NodeKey) -> str:
 
 
 def _relations(edges: Iterable[GraphEdge], seen_from: NodeKey) -> list[str]:
+    """Return the edges in words, each once."""
     return list(dict.fromkeys(relation(edge, seen_from) for edge in edges))
 
 
 def _first_text(edges: Iterable[GraphEdge], *keys: str) -> str:
+    """Return the first text that is not empty, by key, then by edge; "" for none."""
     texts = (edge.text(key) for key in keys for edge in edges)
     return next(filter(None, texts), "")
 
 
 def _chapter_count(edges: Iterable[GraphEdge]) -> int:
+    """Return the number of different chapters of the edges."""
     return len({number for edge in edges for number in edge.numbers("chapters")})
 
 
 def _strength(edges: Iterable[GraphEdge]) -> int:
+    """Return the highest strength of the edges; 0 for none."""
     return round(max((e.number("strength") for e in edges), default=0.0))
 
 

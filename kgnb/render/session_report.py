@@ -48,6 +48,7 @@ def page(facts: Facts) -> str:
 
 
 def _card(title: str | None, content: str) -> str:
+    """Return the HTML of a card, under a heading if there is a title."""
     heading = f"<h2>{text(title)}</h2>" if title else ""
     return f'{heading}<div class="card">{content}</div>'
 
@@ -59,6 +60,7 @@ def _pairs(**pairs: object) -> str:
 
 
 def _about(facts: Facts) -> str:
+    """Return the HTML of node, place, times and versions."""
     return _pairs(
         node=facts["node"] or "-",
         place=facts["place"],
@@ -69,6 +71,7 @@ def _about(facts: Facts) -> str:
 
 
 def _here(local: Facts) -> str:
+    """Return the HTML of what this node did."""
     outcomes = [
         f"{say_or(f'farewell.outcome_{name}', name)} {count}" for name, count in local["outcomes"].items()
     ]
@@ -83,6 +86,7 @@ def _here(local: Facts) -> str:
 
 
 def _tasks(facts: Facts) -> str:
+    """Return the HTML table of tasks, or why they are unknown."""
     if not facts["known"]:
         return f'<p class="bad">{text(say("farewell.unknown", reason=facts["unknown"]))}</p>'
     if not facts["tasks"]:
@@ -91,6 +95,7 @@ def _tasks(facts: Facts) -> str:
 
 
 def _dead(facts: Facts) -> str:
+    """Return the HTML table of dead letters; a line counts those left out."""
     heads = columns("farewell", task="id", chapter="text", reason="text")
     listed = [
         {"task": d["task_id"], "chapter": f"{d['chapter'] or '-'} {d['title']}", "reason": d["reason"]}
@@ -102,10 +107,12 @@ def _dead(facts: Facts) -> str:
 
 
 def _unfinished(facts: Facts) -> bool:
+    """Return whether tasks are left, or that is unknown."""
     return bool(facts["left"]["tasks"]) or not facts["known"]
 
 
 def _todo(facts: Facts) -> str:
+    """Return the HTML of what is left to do."""
     if not facts["known"]:
         return text(say("farewell.unknown", reason=facts["unknown"]))
     if not _unfinished(facts):
@@ -114,5 +121,6 @@ def _todo(facts: Facts) -> str:
 
 
 def _go_on(how: Mapping[str, str]) -> str:
+    """Return the HTML on how to go on: text, cell and command."""
     code = [f"<pre>{escape(how[what])}</pre>" for what in ("cell", "command") if how[what]]
     return f"{text(how['text'])}{''.join(code)}<p class=dim>{text(say('farewell.paid_once'))}</p>"

@@ -42,6 +42,7 @@ def status_tables(status: Item) -> tuple[Table, ...]:
 
 
 def _table(part: str, heads: tuple[Column, ...], listed: tuple[Row, ...]) -> Table:
+    """Return a table with the title and the text for an empty one of a ``part`` of the status."""
     title = say(f"status.{part}", count=len(listed))
     return Table(heads, listed, title, empty=say(f"status.no_{part}"))
 
@@ -56,6 +57,7 @@ def nodes_table(nodes: Sequence[Item]) -> Table:
 
 
 def _node_row(node: Item) -> Row:
+    """Return the row of a node."""
     slots = "  ".join(f"{p['provider']} {p['busy']}/{p['slots']}" for p in node["providers"])
     return Row(
         {
@@ -108,6 +110,7 @@ def provider_row(provider: Item) -> Row:
 
 
 def _provider_state(provider: Item) -> Cell:
+    """Return the cell with a provider's state, in its tone."""
     now = time.time()
     if provider["state"] == "paused":
         until = time_of_day(provider["paused_until"])
@@ -133,6 +136,7 @@ def _answered(provider: Item, now: float) -> str:
 
 
 def _tokens(spent: Item) -> tuple[int, int]:
+    """Return (prompt tokens, reply tokens)."""
     return spent["prompt_tokens"], spent["completion_tokens"]
 
 
@@ -197,6 +201,7 @@ def failure_notes(failures: Sequence[Item]) -> list[str]:
 
 
 def _task_notes(task: Item) -> Iterator[Cell]:
+    """Yield the notes below a task: reason, error, failed chapters, flags."""
     why, failures = task["condition"]["why"], failure_notes(task["failures"])
     if why and not (failures and task["condition"]["state"] in ("gaps", "failed")):
         yield Cell(why, _TASK_TONES.get(task["condition"]["state"], ""))

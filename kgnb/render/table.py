@@ -110,6 +110,7 @@ def cell_text(meaning: Meaning, cell: Cell, *, exact: bool = False) -> str:
 
 
 def _text(meaning: Meaning, value: Any, exact: bool) -> str:
+    """Return a known value as text, by its meaning."""
     match meaning:
         case "count" | "failures":
             return f"{value:,}" if exact else str(value)

@@ -144,10 +144,12 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _indented(content: RenderableType, indent: int, margin: int = 0) -> RenderableType:
+    """Return the content with ``indent`` columns on its left and ``margin`` on its right."""
     return Padding(content, (0, margin, 0, indent), expand=False)
 
 
 def _drawn(meaning: Meaning, cell: Cell) -> Text:
+    """Return a cell as coloured text."""
     text = cell_text(meaning, cell)
     if meaning == "title":
         text = cut(text, TITLE_COLUMNS)

@@ -53,6 +53,7 @@ def service_down(status: Item) -> str:
 
 
 def _unfinished(tasks: Sequence[Item], *, is_alive: bool) -> Alert | None:
+    """Return the alert for the task in the worst state; None if all go on."""
     for state in _WORST_FIRST:
         for task in tasks:
             condition = task["condition"]
@@ -76,6 +77,7 @@ def _ended(tasks: Sequence[Item]) -> Alert | None:
 
 
 def _of_task(task: Item) -> Alert:
+    """Return the alert for a task's condition."""
     condition = task["condition"]
     facts = {"name": cut(task["name"], TITLE_COLUMNS), "state": condition_words(condition)}
     text = say("panel.alert", why=condition["why"], **facts)

@@ -143,6 +143,7 @@ class Service:
             widgets.show(self.result, html.note(check.detail, "good" if check.ok else "bad"))
 
     def _source_text(self) -> str:
+        """Return where the service's address came from, and whether a password is set."""
         settings = self._controller.node.settings
         if not getattr(settings, ADDRESS[self.name]):
             return say("panel.from_embedded", folder=settings.data)

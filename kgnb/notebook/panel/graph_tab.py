@@ -136,6 +136,7 @@ class GraphTab:
         self._work(say("panel.drawing", title=self._title()))
 
     def _title(self) -> str:
+        """Return the title of the chosen book. Raises InputError for none."""
         self._task()
         return self._titles[self.book.value]
 
@@ -156,6 +157,7 @@ class GraphTab:
         self.controller.track(doing, spawn(drawn()), self._done)
 
     def _done(self, drawn: Drawn) -> str | tuple[str, str]:
+        """Show a drawn graph; return the message, with the tone "warn" for an empty graph."""
         self.drawn, self.link.outputs = drawn, ()
         self.corrections.take(drawn.names)
         if not drawn.scene.spots:

@@ -233,10 +233,12 @@ def provider(one: Item) -> str:
 
 
 def _notes(row: Row) -> str:
+    """Return the HTML of a row's notes."""
     return "".join(toned(cut(note.value, NOTE_COLUMNS), note.tone, "div") for note in row.notes)
 
 
 def _spent(one: Item) -> tuple[str, str]:
+    """Return (tokens, cost) in words, "" for each that is zero or unknown."""
     total = one["prompt_tokens"] + one["completion_tokens"]
     tokens = say("panel.tokens", count=compact(total)) if total else ""
     return tokens, "" if one["cost"] is None else say("panel.cost", cost=money(one["cost"]))
@@ -250,6 +252,7 @@ def log(lines: Sequence[LogLine]) -> str:
 
 
 def _log_line(line: LogLine) -> str:
+    """Return the HTML of a log line, in the tone of its level."""
     at = time.strftime("%H:%M:%S", time.localtime(line.at))
     tone = "bad" if line.level >= logging.ERROR else "warn" if line.level >= logging.WARNING else ""
     return f'<div class="{tone}"><span class="at">{at}</span>{text(line.text)}</div>'

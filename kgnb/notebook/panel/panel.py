@@ -63,6 +63,7 @@ def _known_node() -> Node | None:
 
 
 def _has_widgets() -> bool:
+    """Return whether ipywidgets is installed."""
     try:
         importlib.import_module("ipywidgets")
     except ImportError:
@@ -77,6 +78,7 @@ class StaticPanel:
         self.node = node
 
     def _repr_html_(self) -> str:
+        """Return the panel as static HTML, for a notebook's output."""
         hint = "" if self.node.host.batch else say("panel.no_widgets")
         return html.render_html(PanelController(self.node).status(), self.node.recent.lines(), hint)
 
@@ -160,6 +162,7 @@ class Panel:
 
     @property
     def _closed(self) -> bool:
+        """Whether the widgets aren't built, or were closed."""
         return self.root is None or self.root.comm is None
 
     def _ipython_display_(self) -> None:

@@ -93,6 +93,7 @@ class Row:
 
     @property
     def _is_paused(self) -> bool:
+        """Return whether the provider is paused or rate-limited."""
         return self.about["state"] in ("paused", "limited")
 
     def _toggle_pause(self) -> None:
@@ -125,10 +126,12 @@ class Row:
 
 
 def _paused(pause: providers.ProviderPause) -> tuple[str, str]:
+    """Return (message that a provider is paused, "warn")."""
     return say("panel.provider_paused", provider=pause.provider, minutes=round(pause.seconds / 60)), "warn"
 
 
 def _tested(tested: ProviderProbe) -> str | tuple[str, str]:
+    """Return the message of a successful test, or (error, "bad")."""
     if tested.error:
         return tested.error, "bad"
     return say("panel.answered", provider=tested.name, model=tested.model, seconds=f"{tested.seconds:.1f}")
@@ -158,6 +161,7 @@ class ProviderForm:
         self.box = self._card()
 
     def _card(self) -> Any:
+        """Return the form's widgets in a card."""
         half = {"flex": "1 1 280px"}
         return widgets.card(
             say("panel.add_title"),
@@ -258,6 +262,7 @@ class ProviderForm:
         return (own or new_key) and not keep
 
     def _on_saved(self, draft: Provider, probe: ProviderProbe, *, in_memory: bool) -> str | tuple[str, str]:
+        """Use a saved provider; return the message, with the tone "warn" if its test failed."""
         controller, self._refused, self._saved = self._controller, None, True
         if in_memory:
             changes: dict[str, Any] = {"provider_name": draft.name, "openai_base_url": draft.base_url}

@@ -80,6 +80,7 @@ class TaskRow:
         self.box.add_class("kgnb-row")
 
     def _button(self, key: str, click: Callable[[], None]) -> Any:
+        """Return a button with the text ``key``."""
         return widgets.button(self._controller, key, click)
 
     def update(self, task: html.Item) -> None:

@@ -154,6 +154,7 @@ class SubmitBox:
     # --- estimate and submit
 
     def _wanted(self) -> ChosenBook:
+        """Return the chosen book. Raises InputError for none."""
         if self.chosen is None:
             raise InputError("panel.no_book")
         return self.chosen
@@ -187,6 +188,7 @@ class SubmitBox:
         self._choose(None)
 
     def _submitted(self, done: tuple[Plan, SettingsError | None]) -> str:
+        """Return the message of a submitted book, and what is lacking to start it."""
         plan, lack = done
         self._controller.read_status_of_others()
         key = "panel.found_finished" if plan.found_finished else "panel.submitted"

@@ -57,6 +57,7 @@ class ConfirmedButton:
             self._act()
 
     def _is_sure(self) -> bool:
+        """Return whether the button was clicked a moment ago, so that this click confirms it."""
         return time.monotonic() - self._clicked_at < CONFIRM_SECONDS
 
     def refresh(self) -> None:
@@ -113,6 +114,7 @@ def choice(label: str, options: Sequence[tuple[str, Any]], **layout: str) -> Any
 
 
 def _labelled(kind: Callable[..., Any], label: str, layout: Mapping[str, str], **given: Any) -> Any:
+    """Return a widget of this kind with a label."""
     shape = w.Layout(**{"width": "auto", "margin": "2px 0", **layout})
     style = {"description_width": LABEL_WIDTH[language()]}
     return kind(description=label, style=style, layout=shape, **given)
@@ -140,6 +142,7 @@ def show(widget: Any, *parts: str) -> None:
 
 
 def _block(parts: Sequence[str]) -> str:
+    """Return the parts in the panel's style; "" for empty parts."""
     return panel_html.block(*parts) if any(parts) else ""
 
 

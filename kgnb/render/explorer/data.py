@@ -93,6 +93,7 @@ class _PageData:
     # --- people
 
     def _people(self, scene: Scene) -> list[Record]:
+        """Return a record for each character, most important first, those of the scene with their places."""
         circles = _circles(self._graph, scene)
         spots = {spot.person.node.ref: spot for spot in scene.spots}
         made = []
@@ -106,6 +107,9 @@ class _PageData:
         return made
 
     def _facts(self, one: RankedCharacter, person: PersonHistory) -> Record:
+        """Return a character's record: names with the chapter since which each is known, chapters, weight,
+        texts.
+        """
         forms = list(person.since.items())
         known = set(person.chapters.get("", ()))
         for name, since in forms:
@@ -127,6 +131,7 @@ class _PageData:
         return {key: value for key, value in made.items() if value or key in ("at", "weight")}
 
     def _described(self, node: GraphNode) -> list[list[int | str]]:
+        """Return [[place of the chapter, description]]; [] without one."""
         text = printable(node.text("description"))
         chapter = self._history.described.get(node.ref, next(iter(self._titles), 0))
         return [[self._place(chapter), text]] if text else []
@@ -134,6 +139,7 @@ class _PageData:
     # --- ties, others, links
 
     def _tie(self, source: NodeKey, type_: str, target: NodeKey, seen: Iterable[TieChapter]) -> Record:
+        """Return a tie's record: its ends, type, and the chapters that state it."""
         edge = self._graph.edges.get((source, type_, target)) or GraphEdge(source, type_, target, {})
         people = self._history.people[source], self._history.people[target]
         made: Record = {"a": self._person[source], "b": self._person[target], "kind": type_}
@@ -154,6 +160,7 @@ class _PageData:
         return made
 
     def _first(self, person: PersonHistory) -> int:
+        """Return the place of the person's first chapter."""
         return self._place(min(set[int]().union(*person.chapters.values()), default=0))
 
     def _tie_chapter(self, here: TieChapter, source: PersonHistory, target: PersonHistory) -> list[int]:
@@ -167,6 +174,7 @@ class _PageData:
         return [self._place(here.chapter), here.strength, index, *(names if any(names) else ())]
 
     def _entity(self, node: GraphNode) -> Record:
+        """Return the record of an entity that is no character."""
         made: Record = {
             "kind": node.label,
             "name": printable(node.text("name") or node.key),
@@ -201,9 +209,11 @@ class _PageData:
         return self._chapter.get(chapter, max(0, len(self._chapter) - 1))
 
     def _places(self, chapters: Iterable[int]) -> list[int]:
+        """Return the places of the chapters in the book, sorted, without unknown ones."""
         return sorted({self._chapter[c] for c in chapters if c in self._chapter})
 
     def _at(self, node: GraphNode) -> list[int]:
+        """Return the places of the node's chapters."""
         return self._places(node.numbers("chapters") or node.numbers("chapter_number"))
 
 

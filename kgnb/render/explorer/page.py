@@ -92,6 +92,9 @@ def iframe(page: str, height: int = 640) -> str:
 
 @functools.cache
 def _asset(name: str) -> str:
+    """Return the text of a file of the page. Raises AssertionError for a script that would end its own
+    element.
+    """
     folder = Path(__file__).parent / ("source" if name in SCRIPTS else "")
     text = (folder / name).read_text(encoding="utf-8")
     if "</script" in text.lower() and name.endswith(".js"):

@@ -114,6 +114,9 @@ def check_place(path: str | Path, format: str | None = None) -> None:
 
 
 def _write_whole(path: Path, fill: Callable[[IO[bytes]], object]) -> Path:
+    """Write a file with what ``fill`` writes and return its path; the old file stays until then. Raises
+    InputError.
+    """
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -136,6 +139,9 @@ def _check_folder(place: Path) -> None:
 
 
 def _write_folder(place: Path, files: Mapping[str, str]) -> Path:
+    """Write a new folder with ``files`` (path within it → text) and return its path. Raises InputError for an
+    existing one.
+    """
     _check_folder(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

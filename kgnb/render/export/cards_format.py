@@ -43,6 +43,7 @@ def to_card_files(kit: Kit) -> dict[str, str]:
 
 
 def _card(one: Section, of_entity: dict[NodeKey, Section], kit: Kit) -> dict[str, Any]:
+    """Return a main character's card."""
     near = [of_entity[ref] for ref in dict.fromkeys(_linked(one)) if ref in of_entity and ref != one.ref]
     facts, arc = [one, *one.sections[:1]], one.sections[1:]
     data = {
@@ -77,6 +78,7 @@ def _first_quote(section: Section) -> Quote | None:
 
 
 def _linked(section: Section) -> Iterator[NodeKey]:
+    """Yield the entities that a section links to, with repetitions."""
     for one in section.walk():
         for told in one.lines:
             yield from (part.ref for part in told.parts if isinstance(part, Link))
@@ -104,6 +106,7 @@ def _book(name: str, sections: Sequence[Section]) -> dict[str, Any]:
 
 
 def _words(lines: Sequence[Line], *, quotes: bool = False) -> list[str]:
+    """Return the lines as plain texts, with their quotes if wanted."""
     made = []
     for told in lines:
         cited = [f"“{quote.text}”" for quote in told.quotes] if quotes else []

@@ -47,6 +47,7 @@ def to_relations_csv(graph: Graph, out: IO[bytes]) -> None:
 
 
 def _command(tables: Iterable[str]) -> str:
+    """Return the shell command that imports the tables into Neo4j."""
     lines = [f"--nodes={name}" for name in tables]
     lines += ["--relationships=edges.csv", f"--array-delimiter='{SEPARATOR}'", "--multiline-fields=true"]
     return " \\\n  ".join(["neo4j-admin database import full neo4j", *lines]) + "\n"
@@ -79,6 +80,9 @@ def _fill(raw: IO[bytes], fixed: tuple[str, ...], rows: Sequence[_Row]) -> None:
 
 
 def _cell(value: object) -> object:
+    """Return a value as a CSV cell: lists joined, and a quote before a text that a spreadsheet
+    would compute.
+    """
     if isinstance(value, (list, tuple)):
         value = SEPARATOR.join(str(v).replace(SEPARATOR, "¦") for v in value)
     if isinstance(value, bool):

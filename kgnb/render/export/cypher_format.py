@@ -44,17 +44,20 @@ def to_cypher(graph: Graph, out: IO[str]) -> None:
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """Yield the items in lists of at most BATCH."""
     source = iter(items)
     while page := list(islice(source, BATCH)):
         yield page
 
 
 def _merge_nodes(label: str, page: Sequence[GraphNode]) -> str:
+    """Return the statement that writes a page of nodes of one label."""
     rows = ",\n".join(f"  [{_key(n.ref)}, {_map(n.properties)}]" for n in page)
     return f"UNWIND [\n{rows}\n] AS row\nMERGE (n:{label} {_match(label, 'row[0]')}) SET n += row[1];\n"
 
 
 def _merge_edges(type_: str, source: str, target: str, page: Sequence[GraphEdge], novel: Value) -> str:
+    """Return the statement that writes a page of edges of one type between two labels."""
     rows = ",\n".join(f"  [{_key(e.source)}, {_key(e.target)}, {_map(e.properties)}]" for e in page)
     a = f"(a:{source} {_match(source, 'row[0]', novel)})"
     b = f"(b:{target} {_match(target, 'row[1]', novel)})"
@@ -70,10 +73,12 @@ def _match(label: str, key: str, novel: Value | None = None) -> str:
 
 
 def _key(ref: NodeKey) -> str:
+    """Return a node's key as a Cypher literal."""
     return literal(model.key_value(*ref))
 
 
 def _map(properties: dict[str, Value]) -> str:
+    """Return the properties as a Cypher map, sorted by name."""
     pairs = (f"{k}: {literal(v)}" for k, v in sorted(properties.items()) if _WORD.fullmatch(k))
     return "{" + ", ".join(pairs) + "}"
 

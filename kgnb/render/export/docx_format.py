@@ -125,11 +125,13 @@ class _Document:
             holder.append(self._run(part.text if isinstance(part, Link) else part))
 
     def _run(self, text: str) -> Any:
+        """Return a run of text."""
         run = self._oxml.OxmlElement("w:r")
         run.text = text
         return run
 
     def _add(self, parent: Any, tag: str, **attributes: str) -> Any:
+        """Append an element with attributes to ``parent`` and return it."""
         element = self._oxml.OxmlElement(tag)
         for name, value in attributes.items():
             element.set(self._qn(f"w:{name}"), value)

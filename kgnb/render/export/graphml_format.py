@@ -54,6 +54,7 @@ def _types(items: Iterable[GraphNode | GraphEdge]) -> dict[str, str]:
 
 
 def _data(key: str, value: object) -> str:
+    """Return the <data> element of a property."""
     if isinstance(value, (list, tuple)):
         value = "|".join(str(v) for v in value)
     if isinstance(value, bool):

@@ -42,14 +42,17 @@ def _rows(out: IO[str], rows: Iterable[Any]) -> None:
 
 
 def _dump(value: object) -> str:
+    """Return a value as JSON text; numbers that aren't finite become null."""
     return json.dumps(to_jsonable_python(value, inf_nan_mode="null"), ensure_ascii=False)
 
 
 def _json_node(node: GraphNode) -> dict[str, object]:
+    """Return a node as a JSON object: id, label, name, properties."""
     names = {"id": node_id(node.ref), "label": node.label, "name": shown_name(node)}
     return {**names, "properties": node.properties}
 
 
 def _json_edge(edge: GraphEdge) -> dict[str, object]:
+    """Return an edge as a JSON object: source, target, type, properties."""
     ends = {"source": node_id(edge.source), "target": node_id(edge.target)}
     return {**ends, "type": edge.type, "properties": edge.properties}

@@ -75,6 +75,7 @@ def body(section: Section, link: ToLink) -> Iterator[str]:
 
 
 def _item(one: Line, link: ToLink) -> Iterator[str]:
+    """Yield a line as a list item, then its quotes."""
     yield f"- {inline(one.parts, link)}\n"
     for quote in one.quotes:
         where = say("kit.cited", chapter=quote.chapter) if quote.chapter else ""
@@ -82,6 +83,7 @@ def _item(one: Line, link: ToLink) -> Iterator[str]:
 
 
 def _table(table: Table, link: ToLink) -> Iterator[str]:
+    """Yield the rows of a table in Markdown, head first."""
     yield f"\n| {' | '.join(map(escape, table.heads))} |\n|{' --- |' * len(table.heads)}\n"
     for row in table.rows:
         yield f"| {' | '.join(inline(cell, link) for cell in row)} |\n"

@@ -71,6 +71,7 @@ def _unique(title: str, taken: set[str]) -> str:
 
 
 def _numbered(name: str) -> Iterator[str]:
+    """Yield the name, then "name (2)", "name (3)", … without end."""
     yield name
     number = 1
     while True:

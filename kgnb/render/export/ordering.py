@@ -42,6 +42,7 @@ def property_types(items: Iterable[Mapping[str, Value]]) -> dict[str, str]:
 
 
 def _type(value: Value) -> str:
+    """Return the type of a value: boolean, long, double or string, with "[]" for a list."""
     if isinstance(value, (list, tuple)):
         return _common_type({_TYPES.get(type(v), "string") for v in value} or {""}) + "[]"
     return _TYPES.get(type(value), "string")

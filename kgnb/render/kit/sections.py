@@ -50,6 +50,7 @@ class _Builder:
         self._titles = self._query.chapter_titles
 
     def kit(self, contradictions: Sequence[Contradiction], title: str, until: int) -> Kit:
+        """Return the whole document; parts without content are left out."""
         events = self._of("Event")
         counts = {**{name: len(self._of(kind)) for kind, name in _EXTENT.items()}, "events": len(events)}
         held = [say(f"kit.{name}_count", n=n) for name, n in counts.items() if n] or [say("kit.nothing_yet")]
@@ -86,6 +87,7 @@ class _Builder:
         return Section(say(f"kit.{_EXTENT[kind]}"), table=table, sections=sections)
 
     def _row(self, one: Entity) -> list[Cell]:
+        """Return an entity's row in the table of its kind: name, aliases, chapters, description."""
         node = self._graph.nodes[one.ref]
         kind = node.text("title") or node.text("type") or node.text("kind")
         told = [shown(text) for text in (kind, one.description) if text]
@@ -104,6 +106,7 @@ class _Builder:
         ]
 
     def _entity(self, one: Entity, *, main: bool) -> Section:
+        """Return the section of an entity, of a character with ties and history."""
         node = self._graph.nodes[one.ref]
         sections = []
         if one.kind == "Character":
@@ -120,6 +123,7 @@ class _Builder:
         )
 
     def _facts(self, one: Entity, node: GraphNode) -> Iterator[Line]:
+        """Yield the lines on an entity: description, note, aliases, traits, chapters, places."""
         for text in (one.description, node.text("note")):
             if text:
                 yield Line((shown(text),))
@@ -147,6 +151,7 @@ class _Builder:
                     )
 
     def _containment(self, one: Entity) -> list[tuple[Neighbour, GraphEdge]]:
+        """Return (neighbour, edge) for each place that contains this one or is in it; [] for other kinds."""
         near = self._query.neighbours(one.ref) if one.kind == "Location" else ()
         return [(n, edge) for n in near for edge in n.edges if edge.type == "CONTAINS"]
 
@@ -159,6 +164,9 @@ class _Builder:
         return [edge for edge in edges if group_of(edge.type) != "other" or edge.text("label")]
 
     def _tie(self, one: Entity, edge: GraphEdge, *, brief: bool = False) -> Line:
+        """Return the line of a tie seen from ``one``, with its quote; ``brief``: without description and
+        chapters.
+        """
         source, target = (self._end(ref, one) for ref in (edge.source, edge.target))
         if edge.type in SYMMETRIC_RELATIONS and edge.target == one.ref:
             source, target = target, source
@@ -175,6 +183,7 @@ class _Builder:
         )
 
     def _end(self, ref: NodeKey, one: Entity) -> Part:
+        """Return an end of a tie: a text for ``one`` itself, else a link."""
         return shown(one.name) if ref == one.ref else self._link(self._query.entities[ref])
 
     def _company(self, one: Entity) -> Iterator[Line]:
@@ -237,6 +246,7 @@ class _Builder:
     # --- events and contradictions
 
     def _timeline(self, events: Sequence[Entity]) -> Section:
+        """Return the section of all events by chapter; an empty one for none."""
         if not events:
             return Section("")
         told: defaultdict[int, list[Entity]] = defaultdict(list)
@@ -251,9 +261,11 @@ class _Builder:
         return Section(say("kit.events"), sections=sections)
 
     def _place(self, event: Entity) -> tuple[float, NodeKey]:
+        """Return a sort key: an event's place in its chapter."""
         return self._graph.nodes[event.ref].number("sequence"), event.ref
 
     def _event(self, event: Entity) -> Line:
+        """Return the line of an event with people, places and quote."""
         node = self._graph.nodes[event.ref]
         near = [n.entity for n in self._query.neighbours(event.ref)]
         people = [self._link(one) for one in near if one.kind == "Character"]
@@ -267,6 +279,7 @@ class _Builder:
         return Line(joined(parts, say("kit.semicolon")), quotes)
 
     def _contradiction(self, one: Contradiction) -> Line:
+        """Return the line of a contradiction with its quotes."""
         entities = self._query.entities
         facts = {k: self._link(entities[v]) if isinstance(v, tuple) else v for k, v in one.facts.items()}
         quotes = [Quote(shown(text), chapter) for chapter, text in one.quotes]
@@ -275,9 +288,11 @@ class _Builder:
     # --- words
 
     def _link(self, one: Entity) -> Link:
+        """Return a link to an entity."""
         return Link(shown(one.name), one.ref)
 
     def _chapters(self, numbers: Sequence[int], most: int = RANGES) -> str:
+        """Return chapter numbers as ranges in words, at most ``most`` of them; "" for none."""
         ranges = number_ranges(numbers)
         if len(ranges) <= most:
             return say("kit.in_chapters", chapters=self._comma.join(ranges)) if ranges else ""
@@ -285,12 +300,15 @@ class _Builder:
         return say("kit.in_many", chapters=shown_ones, last=max(numbers), n=len(set(numbers)))
 
     def _chapter(self, number: int) -> str:
+        """Return a chapter's number and title."""
         return say("kit.chapter", chapter=number, title=shown(self._titles.get(number, ""))).strip()
 
     def _quote(self, edge: GraphEdge) -> Quote:
+        """Return an edge's quote with the number of its chapter, 0 for unknown."""
         number = self._query.chapter_numbers.get(int(edge.number("chapter_id")), 0)
         return Quote(shown(edge.text("evidence")), number)
 
 
 def _quotes(text: str, chapter: int) -> tuple[Quote, ...]:
+    """Return the quote as a tuple of one; () for ""."""
     return (Quote(shown(text), chapter),) if text else ()

@@ -118,6 +118,7 @@ def _force_layout(count: int, links: Sequence[Link]) -> list[list[float]]:
 
 
 def _repulsion(points: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Return a force (x, y) for each point, away from all near points."""
     forces = [[0.0, 0.0] for _ in points]
     for i, (x, y) in enumerate(points):
         own = forces[i]

@@ -125,6 +125,7 @@ def lay_out(graph: Graph, limit: int, before: Scene | None = None) -> Scene:
 
 
 def _spots(people: Sequence[Person], drawn: Sequence[Tie], top: float, before: Scene | None) -> list[Spot]:
+    """Return a spot for each person, with place, radius and font size; those of ``before`` stay in place."""
     known = {spot.person.node.ref: (spot.x, spot.y) for spot in before.spots} if before else {}
     heaviest = max((p.weight for p in people), default=0.0) or 1.0
     sizes = [(p.weight / heaviest) ** 1.4 for p in people]

@@ -68,6 +68,7 @@ def select(graph: Graph, limit: int) -> Selection:
 
 
 def _people_and_ties(graph: Graph, limit: int | None = None) -> tuple[list[Person], list[Tie]]:
+    """Return the ``limit`` most important persons (None: all) and the ties between them."""
     ranked = rank_characters(graph)[:limit]
     people = [Person(r.node, r.weight, r.chapters, r.first_chapter, NO_COMMUNITY) for r in ranked]
     ties = _ties(graph, {person.node.ref: i for i, person in enumerate(people)})
@@ -89,6 +90,9 @@ def _closeness(edge: GraphEdge) -> float:
 
 
 def _ties(graph: Graph, index: Mapping[NodeKey, int]) -> list[Tie]:
+    """Return a tie for each two of the persons with an edge, the heaviest first; its first edge
+    tells most.
+    """
     found: dict[tuple[int, int], Tie] = {}
     for edge in graph.edges.values():
         if is_tie(edge) and edge.source in index and edge.target in index:

@@ -121,6 +121,7 @@ def _legend(shown: Scene, width: float) -> list[list[_Entry]]:
 
 
 def _xml(text: str) -> str:
+    """Return the text escaped for XML."""
     return escape(printable(text), quote=True)
 
 
