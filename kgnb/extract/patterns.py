@@ -76,14 +76,17 @@ def added_up(statements: Iterable[Statement]) -> Iterator[Statement]:
 
     Two statements, of confidence 0.5 and 0.6, that a and b are SPOUSE → the second, with 0.7 (the odds added
     up, at most :data:`MAX_IMPLIED`). A single statement keeps its confidence. Symmetric relations (SPOUSE)
-    count in both directions, others (PARENT_OF) only in the same direction. Of equally sure ones the
-    first counts whose proof is shortest.
+    come with their two in order of name. Of equally sure ones the first counts whose proof is shortest. What
+    is stated of one person alone is left out.
     """
-    odds = defaultdict[tuple[str, ...], float](float)
-    best: dict[tuple[str, ...], Statement] = {}
+    odds = defaultdict[tuple[str, str, str], float](float)
+    best: dict[tuple[str, str, str], Statement] = {}
     for one in statements:
-        ends = sorted(one[:3:2]) if one.type in SYMMETRIC_RELATIONS else one[:3:2]
-        tie = one.type, *ends
+        if one.type in SYMMETRIC_RELATIONS and one.target < one.source:
+            one = one._replace(source=one.target, target=one.source)
+        if one.source == one.target:
+            continue
+        tie = one.source, one.type, one.target
         odds[tie] += one.confidence / (1 - one.confidence)
         if tie not in best or (one.confidence, -one.reach) > (best[tie].confidence, -best[tie].reach):
             best[tie] = one

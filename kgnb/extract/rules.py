@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import attrgetter
 
-from kgnb.core.labels import SYMMETRIC_RELATIONS, Lang
+from kgnb.core.labels import Lang
 from kgnb.extract.evidence_quote import Span, quote
 from kgnb.extract.model import Character, Extraction, Location, NameEntry, Organization, Relation
 from kgnb.extract.names_at import names_at
@@ -315,7 +315,7 @@ def _relations(
     """Return the stated relations, then the co-occurring pairs as KNOWS; ``ends``: offsets of
     sentence ends."""
     weights, first = _co_occurrences(people, ends, _speeches(text))
-    relations = [_stated_relation(text, ends, match, weights) for match in _distinct(stated)]
+    relations = [_stated_relation(text, ends, match, weights) for match in stated[: MAX_RELATIONS // 2]]
     for (a, b), weight in sorted(weights.items(), key=lambda i: (-i[1], i[0])):
         if weight < 1.0 or len(relations) >= MAX_RELATIONS:
             break
@@ -373,22 +373,6 @@ def _co_occurrences(
             if same:
                 first.setdefault(pair, [(begin, stop), (start, end)])
     return {p: w for p, w in weights.items() if p in first}, first
-
-
-def _distinct(matches: Iterable[Statement]) -> list[Statement]:
-    """Return the surest statement of each (source, type, target), in order of first occurrence, half of
-    :data:`MAX_RELATIONS` at most."""
-    found: dict[tuple[str, str, str], Statement] = {}
-    for match in matches:
-        if match.source == match.target:
-            continue
-        if match.type in SYMMETRIC_RELATIONS:
-            source, target = sorted((match.source, match.target))
-            match = match._replace(source=source, target=target)
-        known = found.setdefault((match.source, match.type, match.target), match)
-        if match.confidence > known.confidence:
-            found[match.source, match.type, match.target] = match
-    return list(found.values())[: MAX_RELATIONS // 2]
 
 
 def _stated_relation(

@@ -280,7 +280,13 @@ def test_every_tie_of_the_built_in_story_is_right(lang: Lang) -> None:
 
 
 @pytest.mark.parametrize(
-    ("his", "hers"), [("Edwin Harland", "Mrs. Edwin Harland"), ("Lord Edwin", "Lady Edwin")]
+    ("his", "hers"),
+    [
+        ("Edwin Harland", "Mrs. Edwin Harland"),
+        ("Mr. Edwin Harland", "Mrs. Edwin Harland"),
+        ("Lord Edwin", "Lady Edwin"),
+        ("Sir Edwin", "Lady Edwin"),
+    ],
 )
 def test_a_wife_is_called_by_her_husbands_name(his: str, hers: str) -> None:
     people = [NameEntry(his, (), "Character", 60), NameEntry(hers, (), "Character", 9)]

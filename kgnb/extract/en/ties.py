@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.couples import husbands
 from kgnb.extract.en.kin_fit import OF_FAMILY, of_family
 from kgnb.extract.en.persons import NameFacts, name_facts
 from kgnb.extract.en.possessors import NAMED, WINDOW, Possessor, Possessors
@@ -125,16 +126,9 @@ class _Chapter:
         Tom."""
         men = {form: m.entry for m in self._masked.people for form in (m.entry.name, *m.entry.aliases)}
         for mention in self._masked.people:
-            title, _, name = mention.form.partition(" ")
-            full = (
-                name
-                if title.rstrip(".") == "Mrs" and " " in name
-                else f"Lord {name}"
-                if title == "Lady"
-                else ""
-            )
-            man = men.get(full)
-            if man and man is not mention.entry and self._persons.gender(man) == "m":
+            his = husbands(mention.form) if re.match("Lady |.+ .+ ", mention.form) else ()  # no Mrs. Tom
+            man = next((men[name] for name in his if name in men), mention.entry)
+            if self._persons.gender(man) == "m" and man is not mention.entry:
                 names = mention.entry.name, "SPOUSE", man.name
                 yield Statement(*names, mention.form, (_at(mention),), NAMED)
 
