@@ -55,8 +55,7 @@ async def freeze_names(
     ``scanning``: a scan that has begun, to be awaited instead. Raises ServiceDown, and BrokenProcessPool when
     the scan's process died.
     """
-    frozen = await ledger.names.frozen(task.id)
-    if frozen is not None:
+    if scanning is None and (frozen := await ledger.names.frozen(task.id)) is not None:
         return frozen
     log.info(say("node.scan", task=task.id))
     if dictionary_file() is None and await ledger.books.language(task.novel_id) == "zh":

@@ -210,10 +210,13 @@ class TaskKeeper:
         read yet.
         """
         claim = held.claim
-        _, dead, foreign = await at_once(
-            self._announce(held), self.stores.queue.dead_chapters(claim), self._foreign_tasks(held)
+        _, dead, foreign, task = await at_once(
+            self._announce(held),
+            self.stores.queue.dead_chapters(claim),
+            self._foreign_tasks(held),
+            self.stores.ledger.tasks.get(claim.task_id),
         )
-        opening = await self._open(held, foreign)
+        opening = await self._open(held, task, foreign) if task is not None else None
         if opening is not None and opening.outcome == "elsewhere":
             await self._redirect_item(claim, QueueName(opening.task.queue))
             self._remove(held)
@@ -274,12 +277,9 @@ class TaskKeeper:
             log.info(say("node.task_open", task=claim.task_id, chapters=len(chapters)))
         return bool(chapters)
 
-    async def _open(self, held: OpenTask, foreign: Collection[int]) -> Opening | None:
-        """Return the task's opening; None for a deleted task."""
+    async def _open(self, held: OpenTask, task: Task, foreign: Collection[int]) -> Opening:
+        """Return the opening of the task, as it was read a moment ago."""
         ledger, claim = self.stores.ledger, held.claim
-        task = await ledger.tasks.get(claim.task_id)
-        if task is None:
-            return None
         # Should the old worker die, main queues the task again. A fresh item of a paused one is a retry.
         if task.id in foreign and task.status in ACTIVE_STATUSES:
             return Opening("old_worker", task, [])

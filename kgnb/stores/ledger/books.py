@@ -98,15 +98,14 @@ class Books(DatabasePart):
         known = _novel_of_text(c, book)
         earlier, similar = (known, None) if known and not book.edition_of else _find_edition(c, book)
         novel_id = earlier or self._database.insert(c, t.novels, [_novel_row(book, file_path, file_size)])
-        lock_novel(c, novel_id)
-        chapters, plan = _write_chapters(self._database, c, novel_id, book)
+        chapters, plan = _write_chapters(self._database, c, novel_id, book, is_new=earlier is None)
         if known is None:
             _insert_book(c, novel_id, book, edition=earlier is not None)
         elif plan.changes_anything or known != novel_id:  # an earlier text again, or the user's word
             values = {"created_at": beijing_now()} | ({} if known == novel_id else {"edition": 1})
             its = t.books.c.sha256 == book.sha256
             c.execute(sa.update(t.books).where(its).values(novel_id=novel_id, **values))
-        title, before = _rename(c, novel_id, book)
+        title, before = _rename(c, novel_id, book) if earlier else (book.title[:255], None)
         return ImportedBook(novel_id, chapters, title, before, plan, similar)
 
     @reading
@@ -284,10 +283,16 @@ def _stored_chapters(c: sa.Connection, novel_id: int) -> list[StoredChapter]:
 
 
 def _write_chapters(
-    database: Database, c: sa.Connection, novel_id: int, book: Book
+    database: Database, c: sa.Connection, novel_id: int, book: Book, *, is_new: bool
 ) -> tuple[list[Chapter], ChapterPlan]:
-    """Make the novel's chapters those of the book; return them, and what was changed."""
-    stored = _stored_chapters(c, novel_id)
+    """Make the novel's chapters those of the book; return them, and what was changed.
+
+    ``is_new``: this transaction inserted the novel, so that nothing of it is stored.
+    """
+    stored, earlier = list[StoredChapter](), dict[int, int]()
+    if not is_new:
+        lock_novel(c, novel_id)
+        stored = _stored_chapters(c, novel_id)
     plan = plan_chapters(stored, book.chapters)
     for page in pages([one.id for one in plan.removed], IDS_PER_STATEMENT):
         for column in (t.chapters.c.id, t.chapter_hashes.c.chapter_id):
@@ -298,14 +303,17 @@ def _write_chapters(
     for one in plan.moved:
         values = {"chapter_number": one.number, "title": one.title}
         c.execute(sa.update(t.chapters).where(t.chapters.c.id == one.id).values(**values))
-    _insert_chapters(database, c, novel_id, plan.new, book.lang)
+    if not is_new:
+        earlier = _earlier_ids(c, novel_id, plan.new)
+    _insert_chapters(database, c, novel_id, plan.new, book.lang, earlier)
     chapters = _read_chapters(c, novel_id)
     if plan.changes_anything:
         ids = {chapter.number: chapter.id for chapter in chapters}
         written = [*plan.new, *(chapter for chapter, _ in plan.changed)]
         _store_hashes(c, novel_id, [(chapter, ids[chapter.number]) for chapter in written])
         _store_counts(c, novel_id, chapters)
-        _drop_early_names(c, novel_id)
+        if not is_new:
+            _drop_early_names(c, novel_id)
         if plan.moved or plan.removed:
             numbers = {chapter.id: chapter.number for chapter in chapters}
             _move_decisions(c, novel_id, {one.number: numbers.get(one.id) for one in stored})
@@ -313,11 +321,15 @@ def _write_chapters(
 
 
 def _insert_chapters(
-    database: Database, c: sa.Connection, novel_id: int, chapters: Sequence[BookChapter], lang: Lang
+    database: Database,
+    c: sa.Connection,
+    novel_id: int,
+    chapters: Sequence[BookChapter],
+    lang: Lang,
+    earlier: Mapping[int, int],
 ) -> None:
-    """Insert new chapters. A text that the novel had before gets its earlier id: what was extracted from it
-    counts again."""
-    earlier = _earlier_ids(c, novel_id, chapters)
+    """Insert new chapters. A text that the novel had before gets its earlier id (by the chapter's number):
+    what was extracted from it counts again."""
     now = beijing_now()
     for page in pages(chapters, IDS_PER_STATEMENT):  # each holds a copy of its texts
         rows = [_chapter_row(novel_id, chapter, lang) | {"created_at": now} for chapter in page]
@@ -424,7 +436,9 @@ def import_exported_book(database: Database, c: sa.Connection, book: Book) -> tu
         if all(chapter in stored for chapter in hashes):
             return found, True, [stored[chapter] for chapter in hashes]
     novel_id = database.insert(c, t.novels, [_novel_row(book, "", 0)])
-    ids = {chapter.number: chapter.id for chapter in _write_chapters(database, c, novel_id, book)[0]}
+    ids = {
+        chapter.number: chapter.id for chapter in _write_chapters(database, c, novel_id, book, is_new=True)[0]
+    }
     if known is None:
         _insert_book(c, novel_id, book, edition=False)
     return novel_id, False, [ids[n] for n, _ in hashes]

@@ -103,8 +103,9 @@ class Tasks(DatabasePart):
         With ``kinds`` only tasks for exactly these kinds of things, in any order.
         """
         f = t.task_facts.c
-        found = read_tasks(c, f.novel_id == novel_id, asks(c, provider), f.model == model)
-        return [task for task in found if kinds is None or set(task.thing_kinds or ()) == set(kinds)]
+        found = read_tasks(c, f.novel_id == novel_id, f.model == model)
+        theirs = (task for task in found if task.provider.lower() == provider.lower())
+        return [task for task in theirs if kinds is None or set(task.thing_kinds or ()) == set(kinds)]
 
     @reading
     def unfinished(self, c: sa.Connection, *, after: int = 0) -> list[Task]:
