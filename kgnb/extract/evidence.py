@@ -78,9 +78,9 @@ class ChapterText:
             return offsets
         return [at for at, folded in enumerate(found) for _ in folded]
 
-    def find_quote(self, quote: str) -> str:
-        """Return the text's own wording of ``quote``, one line of at most quotation.EVIDENCE_CHARS
-        characters; "" if it does not occur.
+    def find_quote(self, quote: str, needed: Iterable[str] = ()) -> str:
+        """Return the text's own wording of ``quote``, one line of at most about evidence_quote.EVIDENCE_CHARS
+        characters, of a longer one the clauses with the words ``needed``; "" if it does not occur.
 
         In "He said: “Come, Tom!” 何恭大喜。": "come tom" → "Come, Tom"; "He said … 大喜" → "He said……大喜",
         as pieces around an ellipsis must follow each other; "何", too short → "".
@@ -89,9 +89,9 @@ class ChapterText:
         if _is_too_short(wanted):
             return ""
         if quote in self._text:
-            return shortened(clean(quote, QUOTED_CHARS))
+            return shortened(clean(quote, QUOTED_CHARS), needed)
         at = self._letters.find(wanted)
-        return self._wording(at, wanted, quote) if at >= 0 else self._find_pieces(quote)
+        return shortened(self._wording(at, wanted, quote) if at >= 0 else self._find_pieces(quote), needed)
 
     def _find_pieces(self, quote: str) -> str:
         """Return the text's wording of a quote with ellipses, pieces joined by ……; "" unless all pieces occur
@@ -111,7 +111,7 @@ class ChapterText:
                 places.append(at)
                 end = at + len(piece)
             else:
-                return shortened("……".join(map(self._wording, places, wanted, pieces)))
+                return "……".join(map(self._wording, places, wanted, pieces))
             start = self._letters.find(first, start + len(first))
         return ""
 
@@ -124,7 +124,7 @@ class ChapterText:
             start, before = start - 1, before - 1
         while after and end < len(self._text) and _is_mark(self._text[end]):
             end, after = end + 1, after - 1
-        return shortened(clean(self._text[start:end], QUOTED_CHARS))
+        return clean(self._text[start:end], QUOTED_CHARS)
 
     def has_name(self, name: str) -> bool:
         """Return whether a name occurs: as it is, without a remark in brackets, or each of its words by
@@ -195,7 +195,8 @@ def _verified(item: _Claim, chapter: ChapterText) -> _Claim:
     """Return the event or relation with its quote in the text's wording, or with ``unverified`` and less
     confidence.
     """
-    if found := chapter.find_quote(item.evidence):
+    ends = (item.source, item.target) if isinstance(item, Relation) else item.participants
+    if found := chapter.find_quote(item.evidence, ends):
         return item if found == item.evidence else item.model_copy(update={"evidence": found})
     lowered = round(item.confidence * UNVERIFIED_FACTOR, 4)
     return item.model_copy(update={"confidence": lowered, "unverified": True})

@@ -77,13 +77,13 @@ def _one_line(part: str) -> str:
     return _STRAY.sub("", part.strip()).lstrip(_CLOSERS).replace("\n", " ")
 
 
-def shortened(text: str) -> str:
-    """Return the text, if longer than :data:`EVIDENCE_CHARS` cut at the end of a clause (else a word) with …
-    behind."""
+def shortened(text: str, needed: Iterable[str] = ()) -> str:
+    """Return a quote of at most about :data:`EVIDENCE_CHARS` characters: the text itself, or its clauses with
+    the words ``needed``, else its beginning, with … at each cut."""
     if len(text) <= EVIDENCE_CHARS:
         return text
-    high = EVIDENCE_CHARS - len(CUT)
-    return text[: _clause_end(text, high // 2, high)].rstrip() + CUT
+    places = [(at, at + len(word)) for word in needed if (at := text.find(word)) >= 0]
+    return quote(text, [], places or [(0, 1)])
 
 
 def _clause_start(text: str, low: int, start: int) -> int:

@@ -12,7 +12,7 @@ from kgnb.extract import evidence, name_scan, reply, rules
 from kgnb.extract.evidence import UNVERIFIED_FACTOR, ChapterText
 from kgnb.extract.evidence_quote import EVIDENCE_CHARS
 from kgnb.extract.merge_chunks import merge
-from kgnb.extract.model import Extraction, NameEntry
+from kgnb.extract.model import Extraction, NameEntry, Relation
 from kgnb.graph.model import RELATION_GROUPS, group_of
 from tests.support.built_graphs import characters, edge, node, people, settled, ties
 from tests.support.paths import STORIES
@@ -83,9 +83,19 @@ def test_many_quotes_that_stand_twice_do_not_read_the_text_again_for_each(
     assert looked[0] < 4 * len(text)
 
 
+def test_a_long_quote_of_a_reply_keeps_both_ends_of_its_relation() -> None:
+    idle = "那日天色将晚，" * 20
+    text = f"{idle}刘备见了，{idle}关羽走入帐中，{idle}散了。"
+    tie = Relation(source="刘备", target="关羽", type="FRIEND", evidence=text)
+    (verified,) = evidence.verify(Extraction(relations=[tie]), ChapterText(text)).relations
+    assert "刘备" in verified.evidence
+    assert "关羽" in verified.evidence
+    assert len(verified.evidence) <= EVIDENCE_CHARS
+
+
 def test_a_long_quote_is_cut_and_a_short_text_has_none() -> None:
     text = "".join(chr(0x4E00 + i) for i in range(900))
-    assert ChapterText(text).find_quote(text) == text[: EVIDENCE_CHARS - 1] + "…"
+    assert ChapterText(text).find_quote(text) == text[: EVIDENCE_CHARS - 2] + "…"
     clauses = "刘备与关羽、张飞同心，" * 30
     assert re.fullmatch(
         "(刘备与关羽、张飞同心，)+刘备与关羽(、张飞同心)?…", ChapterText(clauses).find_quote(clauses)
