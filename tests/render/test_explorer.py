@@ -375,6 +375,27 @@ def test_a_pair_has_one_line_that_names_all_its_ties(browser: Any, tmp_path: Pat
     page.close()
 
 
+def test_by_keyboard_the_focus_stays_where_the_card_is(page: Any) -> None:
+    """Enter on a name opens the card, and the next Tab is in it; a list of choices keeps its arrow keys."""
+    focused = "document.activeElement.id || document.activeElement.tagName"
+    page.keyboard.press("/")
+    page.keyboard.type("Jo")
+    assert page.get_attribute("#found li.on", "id") == page.get_attribute("#search", "aria-activedescendant")
+    page.keyboard.press("Enter")
+    page.locator("#panel .tie .who").first.focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate(focused) == "panel"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.getElementById('panel').contains(document.activeElement)")
+    before = page.inner_text("#now")
+    page.locator("#panel .fix summary").first.click()
+    page.locator("#panel .fix details summary").nth(3).click()
+    page.locator("#panel .fix select:visible").first.focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.inner_text("#now") == before
+    page.keyboard.press("Escape")
+
+
 def test_a_place_tells_who_is_in_its_chapters(page: Any) -> None:
     read_to(page, 3)
     assert "Magwitch" in page.inner_text("#panel .present"), "chapter 3 itself"

@@ -48,14 +48,15 @@ def draw(
     told: str,
     title: str,
     before: Scene | None = None,
+    opened: str = "",
 ) -> Drawn:
-    """Return page, still picture and names of the graph, ready to be shown; characters of the picture
-    ``before`` keep their places.
+    """Return page and names of the graph, ready to be shown; characters of the picture ``before`` keep their
+    places. ``opened``: whose card is open.
     """
     scene = lay_out(graph, explorer.PAGE_PEOPLE, before)
     return Drawn(
         title=title,
-        page=explorer.html(graph, history, title=title, scene=scene),
+        page=explorer.html(graph, history, title=title, scene=scene, opened=opened),
         scene=scene,
         names=names,
         told=told,
@@ -145,6 +146,7 @@ class GraphTab:
         novel, task, title, node = self.book.value, self._task(), self._title(), self.controller.node
         last = self.drawn
         before = last.scene if last is not None and last.names.novel.id == novel else None
+        opened = self.corrections.person.value.strip() if change is not None else ""
 
         async def read(app: App) -> tuple[Graph, BookHistory, BookNames, str]:
             told = await change(app) if change is not None else ""
@@ -152,7 +154,7 @@ class GraphTab:
 
         async def drawn() -> Drawn:
             found = await asyncio.wrap_future(node.call(read, graph=change is not None))
-            return await asyncio.to_thread(draw, *found, title, before)
+            return await asyncio.to_thread(draw, *found, title, before, opened)
 
         self.controller.track(doing, spawn(drawn()), self._done)
 

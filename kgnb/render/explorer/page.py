@@ -35,11 +35,14 @@ SCRIPTS = ("model.js", "canvas.js", "corrections.js", "card.js", "main.js")
 """The files of ``source/``, in the order in which they need each other."""
 
 
-def html(graph: Graph, history: BookHistory, *, title: str, scene: Scene | None = None) -> str:
+def html(
+    graph: Graph, history: BookHistory, *, title: str, scene: Scene | None = None, opened: str = ""
+) -> str:
     """Return the interactive page, an HTML document, with all characters; the :data:`PAGE_PEOPLE` most
     important are drawn at first.
 
-    ``scene``: places of the characters; None to compute them.
+    ``scene``: places of the characters; None to compute them. ``opened``: a name of the character whose card
+    is open at first.
     """
     library, script = _asset("cytoscape.min.js"), "".join(map(_asset, SCRIPTS))
     parts = {
@@ -51,7 +54,7 @@ def html(graph: Graph, history: BookHistory, *, title: str, scene: Scene | None 
         "STYLE": _colours(EDGE_COLOURS)
         + f"@media (prefers-color-scheme:dark){{{_colours(DARK_EDGE_COLOURS)}}}"
         + _asset("explorer.css"),
-        "DATA": _json(page_data(graph, scene or lay_out(graph, PAGE_PEOPLE), history)),
+        "DATA": _json(page_data(graph, scene or lay_out(graph, PAGE_PEOPLE), history) | {"opened": opened}),
         "LIBRARY": library,
         "SCRIPT": script,
     }

@@ -254,6 +254,7 @@ function Card(model, canvas, view, hooks, say, corrections) {
   var card = {
     noMatch: noMatch,
     show: function () {
+      if (panel.contains(document.activeElement)) panel.focus();  // the button that was pressed goes
       panel.replaceChildren();
       panel.scrollTop = 0;
       if (view.back) returning(view.back);

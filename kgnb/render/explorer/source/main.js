@@ -159,9 +159,11 @@
     marked = Math.max(0, Math.min(marked, all.length - 1));
     found.replaceChildren();
     search.setAttribute("aria-expanded", String(all.length > 0));
+    search.setAttribute("aria-activedescendant", all.length ? "hit" + marked : "");
     if (search.value.trim() && !all.length) found.appendChild(el("li", card.noMatch(), "hint"));
     all.forEach(function (hit, i) {
       var item = el("li", hit.text, i === marked ? "on" : "");
+      item.id = "hit" + i;
       item.setAttribute("role", "option");
       item.setAttribute("aria-selected", String(i === marked));
       if (hit.note) item.appendChild(el("small", hit.note));
@@ -188,7 +190,7 @@
     else if (event.key === "Escape") { search.value = ""; found.replaceChildren(); search.blur(); }
   });
   document.addEventListener("keydown", function (event) {
-    if (event.target.tagName === "INPUT" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (["INPUT", "SELECT"].indexOf(event.target.tagName) >= 0 || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/") { search.focus(); event.preventDefault(); }
     else if (event.key === "Escape") choose("");
     else if (event.key === "ArrowRight" || event.key === "ArrowLeft") { stop(); read(model.now + (event.key === "ArrowRight" ? 1 : -1)); }
@@ -263,7 +265,7 @@
     if (location.protocol !== "about:") history.replaceState(null, "", "#" + facts.toString());
   }
   function recall() {
-    var facts = new URLSearchParams(location.hash.slice(1)), number = Number(facts.get("chapter")), who = facts.get("who");
+    var facts = new URLSearchParams(location.hash.slice(1)), number = Number(facts.get("chapter")), who = facts.get("who") || data.opened;
     var chapter = data.chapters.findIndex(function (c) { return c[0] === number; });
     if (facts.get("chapter") && chapter >= 0) model.at(chapter);
     slider.value = model.now;
