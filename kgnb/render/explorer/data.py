@@ -62,23 +62,10 @@ class _PageData:
             "kinds": {k: say(f"relation.{k}") if k in CHARACTER_RELATIONS else k for k in kinds},
             "types": {k: say(f"relation.{k}") for k in sorted(CHARACTER_RELATIONS)},
             "symmetric": sorted(SYMMETRIC_RELATIONS.intersection(kinds)),
-            "groups": [
-                {
-                    "id": g,
-                    "name": say(f"picture.{g}"),
-                    "kinds": [k for k in kinds if group_of(k) == g],
-                }
-                for g in EDGE_COLOURS
-            ],
-            "acquaintance": {
-                "kinds": [k for k in kinds if group_of(k) == "other"],
-                "weight": ACQUAINTANCE_WEIGHT,
-            },
+            "groups": [self._group(group, kinds) for group in EDGE_COLOURS],
+            "acquaintance_weight": ACQUAINTANCE_WEIGHT,
             "steps_per_e_fold": STEPS_PER_E_FOLD,
-            "circles": [
-                {"fill": f, "border": b} for f, b in zip(NODE_COLOURS[:PLAIN], NODE_BORDERS, strict=False)
-            ],
-            "plain": {"fill": NODE_COLOURS[PLAIN], "border": NODE_BORDERS[PLAIN]},
+            "circles": list(zip(NODE_COLOURS, NODE_BORDERS, strict=True)),
             "shown": len(scene.spots),
             "people": self._people(scene),
             "ties": [
@@ -90,6 +77,10 @@ class _PageData:
             "fold": traditional_of([*people, *others]),
         }
 
+    def _group(self, group: str, kinds: Iterable[str]) -> Record:
+        own = [kind for kind in kinds if group_of(kind) == group]
+        return {"id": group, "name": say(f"picture.{group}"), "kinds": own}
+
     # --- people
 
     def _people(self, scene: Scene) -> list[Record]:
@@ -99,10 +90,9 @@ class _PageData:
         made = []
         for one in self._ranked:
             ref = one.node.ref
-            person = self._facts(one, self._history.people[ref]) | {"circle": circles.get(ref, -1)}
+            person = self._facts(one, self._history.people[ref]) | {"circle": circles.get(ref, PLAIN)}
             if (spot := spots.get(ref)) is not None:
                 person |= {"x": spot.x, "y": spot.y, "r": spot.radius, "font": spot.font}
-                person |= {"fill": spot.fill, "border": spot.border}
             made.append(person)
         return made
 
@@ -221,12 +211,12 @@ def _circles(graph: Graph, scene: Scene) -> dict[NodeKey, int]:
     """Character → its group: those drawn at first have theirs, others that of their strongest tie with
     one."""
     groups = {spot.person.node.ref: spot.person.community for spot in scene.spots}
-    found = {ref: group if group < PLAIN else -1 for ref, group in groups.items()}
+    found = {ref: min(group, PLAIN) for ref, group in groups.items()}
     best: dict[NodeKey, tuple[float, int]] = {}
     for edge in filter(is_tie, graph.edges.values()):
         for one, other in ((edge.source, edge.target), (edge.target, edge.source)):
-            if one not in groups and found.get(other, -1) >= 0:
-                best[one] = max(best.get(one, (0.0, -1)), (edge_weight(edge), found[other]))
+            if one not in groups and found.get(other, PLAIN) < PLAIN:
+                best[one] = max(best.get(one, (0.0, PLAIN)), (edge_weight(edge), found[other]))
     return found | {ref: group for ref, (_, group) in best.items()}
 
 

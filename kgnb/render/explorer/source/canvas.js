@@ -32,7 +32,7 @@ function Canvas(model, view, hooks) {
   var HIGH = 46, WIDE = lattice(), SMALL = 10, taken = new Set();
   people.forEach(function (p, i) {
     if (p.x === undefined) return;
-    spots[i] = { x: p.x, y: p.y, most: Math.max(p.r, SMALL), fill: p.fill, border: p.border };
+    spots[i] = { x: p.x, y: p.y, most: Math.max(p.r, SMALL) };
     var half = Math.max(p.r, p.font * textWidth(cut(p.forms[0][0])) / 2) + WIDE / 2, name = p.r + p.font * 1.4;
     for (var row = Math.ceil((p.y - p.r) / HIGH - 0.5); row <= (p.y + name) / HIGH + 0.5; row++) {
       for (var column = Math.ceil((p.x - half) / WIDE) - 1; column <= (p.x + half) / WIDE; column++) {
@@ -60,8 +60,7 @@ function Canvas(model, view, hooks) {
       }
     }
     taken.add(best.key);
-    var own = people[model.personOf(id)], group = data.circles[own.circle];
-    return (spots[id] = { x: best.x, y: best.y, most: SMALL, fill: group ? group.fill : data.plain.fill, border: group ? group.border : data.plain.border });
+    return (spots[id] = { x: best.x, y: best.y, most: SMALL });
   }
 
   function width(ties) {
@@ -105,10 +104,10 @@ function Canvas(model, view, hooks) {
     cy.batch(function () {
       cy.nodes().filter(function (node) { return !shown.has(node.data("entity")); }).remove();  // with whoever is unknown to the reader
       ids.forEach(function (id) {
-        var spot = spots[id], entity = model.entity(id), node = cy.getElementById("n" + id);
+        var spot = spots[id], entity = model.entity(id), circle = data.circles[people[entity.person].circle], node = cy.getElementById("n" + id);
         var size = Math.pow(entity.weight / heaviest, 1.4);  // as kgnb/render/picture/scene.py draws them
-        var facts = { id: "n" + id, entity: id, label: cut(entity.name), r: 2 * Math.min(spot.most, 7 + 21 * size), font: 12 + 8.5 * size, fill: spot.fill,
-          border: spot.border, z: Math.round(1000 * entity.weight) };
+        var facts = { id: "n" + id, entity: id, label: cut(entity.name), r: 2 * Math.min(spot.most, 7 + 21 * size), font: 12 + 8.5 * size, fill: circle[0],
+          border: circle[1], z: Math.round(1000 * entity.weight) };
         if (node.length) node.data(facts);
         else cy.add({ group: "nodes", data: facts, position: { x: spot.x, y: spot.y } });
       });

@@ -216,23 +216,23 @@
   // Groups of people who belong together, each called after its most important member whom the reader knows.
   function drawCircles() {
     circles.replaceChildren();
-    var members = data.circles.map(function () { return []; });
+    var members = data.circles.map(function () { return []; }), plain = members.length - 1;  // of no group
     view.shown().forEach(function (id) {
       var own = data.people[model.personOf(id)].circle;
-      if (own >= 0) members[own].push(id);
+      members[own].push(id);
     });
     members.forEach(function (ids, i) {
-      if (!ids.length) return;
+      if (!ids.length || i === plain) return;
       var made = circles.appendChild(el("button")), dot = made.appendChild(el("b"));
-      dot.style.background = data.circles[i].fill;
+      dot.style.background = data.circles[i][0];
       made.type = "button";
       made.setAttribute("aria-pressed", String(view.circle === i));
       made.appendChild(document.createTextNode(say("circle", { name: model.entity(ids[0]).name, n: ids.length })));
       made.addEventListener("click", function () { var same = view.circle === i; clear(); view.circle = same ? -1 : i; refresh(); });
     });
-    if (view.shown().some(function (id) { return data.people[model.personOf(id)].circle < 0; })) {
+    if (members[plain].length) {
       var rest = circles.appendChild(el("span")), dot = rest.appendChild(el("b"));
-      dot.style.background = data.plain.fill;
+      dot.style.background = data.circles[plain][0];
       rest.appendChild(document.createTextNode(say("no_circle")));
     }
   }

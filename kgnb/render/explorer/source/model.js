@@ -94,11 +94,12 @@ function Model(data) {
   function sum(values) { return values.reduce(function (s, v) { return s + v; }, 0); }
   // What two are to each other says more than that they meet often (see kgnb/graph/importance.py).
   function weight(tie) {
-    var known = data.acquaintance.kinds.indexOf(tie.kind) >= 0 ? data.acquaintance.weight : 1;
+    var known = stated(tie) ? 1 : data.acquaintance_weight;
     return tie.strength * Math.sqrt(tie.seen.length) * known;
   }
   // Of the ties that join two: what the text says of them before that they know each other, then by weight.
-  function stated(tie) { return data.acquaintance.kinds.indexOf(tie.kind) < 0 ? 1 : 0; }
+  var acquaintances = new Set(data.groups.find(function (g) { return g.id === "other"; }).kinds);
+  function stated(tie) { return acquaintances.has(tie.kind) ? 0 : 1; }
   function moreTelling(s, t) { return stated(t) - stated(s) || weight(t) - weight(s); }
 
   model.weight = weight;
