@@ -28,7 +28,7 @@ from kgnb.worker.node import WorkerNode
 from kgnb.worker.session import LEAVE_SECONDS, Departure, Session
 
 if TYPE_CHECKING:
-    from kgnb.app.metrics import Metrics
+    from kgnb.app.prometheus import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ async def worker(args: argparse.Namespace, settings: Settings) -> int:
     """Run a node until it is stopped; return 0, also when a signal stopped it."""
     if not settings.metrics_port:
         return await _run_node(args, settings, None)
-    from kgnb.app.metrics import Metrics
+    from kgnb.app.prometheus import Metrics
 
     with closing(Metrics(settings)) as metrics:
         log.info(say("metrics.listening", host=settings.metrics_host, port=settings.metrics_port))

@@ -9,10 +9,15 @@ import math
 import random
 import re
 import time
+import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from kgnb.core import errors
 from kgnb.core.addresses import origin, redacted_url
@@ -20,7 +25,6 @@ from kgnb.core.endpoint import unreached
 from kgnb.core.model import Provider, Usage
 from kgnb.core.safe_text import clean
 from kgnb.core.secret_mask import without_secrets
-from kgnb.llm.presets import refusals
 
 SHOWN_CHARS = 200
 """Characters of an endpoint's message in an error."""
@@ -51,7 +55,26 @@ _KINDS: Mapping[str, tuple[type[errors.ProviderError], str]] = {
     "no_model": (errors.EndpointWrong, "provider.rejected"),
     "rejected": (errors.RequestRejected, "provider.rejected"),
 }
-"""Class and text of what a response means."""
+"""Class and text of what a response means, by the kinds of error_mapping.toml."""
+
+
+class Refusal(BaseModel):
+    """How an error is told: by a pattern of its message, by its type, code or reason, by its status."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    says: re.Pattern[str] | None = None
+    codes: frozenset[str] = frozenset()
+    statuses: frozenset[int] = frozenset()
+
+
+@cache
+def refusals() -> Mapping[str, Refusal]:
+    """Return kind of refusal → its marks, in the order in which they are tried."""
+    tables = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+    return {name: Refusal(**fields) for name, fields in tables.items()}
+
+
 _TITLE = re.compile(r"(?is)<(?:title|h1)\b[^>]*>([^<]+)<")
 """What a web page says of itself: ``502 Bad Gateway``, a gateway's name."""
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")

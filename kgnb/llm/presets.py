@@ -1,11 +1,10 @@
-"""What is known of providers: addresses, a suggested model, what endpoints accept, their errors, prices.
+"""What is known of providers: addresses, a suggested model, what endpoints accept, prices.
 
 The facts are in ``presets.toml``, with their date and sources; nothing here is asked of an endpoint.
 """
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
@@ -27,14 +26,6 @@ STALE_DAYS = 183
 
 class _Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Refusal(_Fact):
-    """How an error is told: by a pattern of its message, by its type, code or reason, by its status."""
-
-    says: re.Pattern[str] | None = None
-    codes: frozenset[str] = frozenset()
-    statuses: frozenset[int] = frozenset()
 
 
 class Peak(_Fact):
@@ -129,12 +120,6 @@ UNKNOWN = Preset()
 def presets() -> Mapping[str, Preset]:
     """Return name → preset, in the file's order."""
     return {name: Preset(name=name, **fields) for name, fields in _file()["provider"].items()}
-
-
-@cache
-def refusals() -> Mapping[str, Refusal]:
-    """Return name → marks of a kind of refusal, in the order in which they are tried."""
-    return {name: Refusal(**fields) for name, fields in _file()["refusals"].items()}
 
 
 def presets_date() -> date:

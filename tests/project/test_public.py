@@ -178,7 +178,7 @@ class TestRelease:
                     "explorer.html",
                     "explorer.css",
                     "source/model.js",
-                    "source/main.js",
+                    "source/controls.js",
                 )
             ),
             "kgnb/stores/queue/lua/poll.lua",

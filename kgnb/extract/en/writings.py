@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import re
 
-_KIND = (
-    "journal|diary|log|log-book|narrative|statement|story|account|confession|memoirs?|memorandum|note-?book"
-    "|manuscript|testimony|deposition"
-)
-_SENT = "letter|telegram|note|memorandum|message|cable|wire"
+from kgnb.extract.en import vocabulary as words
+
+_KIND = "|".join(sorted(words.WRITINGS, reverse=True))  # log-book before log
+_SENT = "|".join(sorted(words.MESSAGES))
 _NAME = r"[A-Z][\w.' -]{1,40}?"
 _OWNED = rf"(?P<owner>{_NAME})'[sS] (?i:{_KIND})\b"
 _OWNER = re.compile(_OWNED)

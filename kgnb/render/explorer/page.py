@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 PAGE_PEOPLE = 80
 """How many characters a page shows at first; more would be hard to read."""
-SCRIPTS = ("model.js", "canvas.js", "corrections.js", "card.js", "main.js")
+SCRIPTS = ("model.js", "canvas.js", "corrections.js", "card.js", "controls.js")
 """The files of ``source/``, in the order in which they need each other."""
 
 

@@ -19,6 +19,8 @@ WINDOW_SECONDS = 61.0
 """A minute, and a second of network jitter: no minute at the provider sees more than the limit."""
 LONGEST_WAIT = 10.0
 """Seconds that a request may wait in its slot; a chapter that would wait longer is handed back."""
+BURST_SHARE = 0.1
+"""Share of a limit that may be used at once; the steady rate leaves room for it."""
 CLAIM_AHEAD = 5.0
 """Seconds before the next free place at which a node claims again, so that its slots are ready."""
 TOKENS_PER_CHAR = 1.5
@@ -132,6 +134,7 @@ class RateLimits:
             f"{owed_tokens:.0f}",
             round(self.longest * 1_000),
             round(self.window * 1_000),
+            str(BURST_SHARE),
         )
         try:
             reserved, milliseconds = await self.connection.send_one(command)

@@ -3,13 +3,14 @@
 -- its place: requests are sent in the order in which they asked.
 -- KEYS[1]: the provider's hash: r, t = milliseconds until which requests and tokens are used up, s = latest start.
 -- ARGV: requests a window, tokens a window (0 = no limit), requests and tokens wanted (0 = only correct),
---       requests and tokens to add to what was reserved before (negative: given back), longest wait in ms, window in ms.
+--       requests and tokens to add to what was reserved before (negative: given back), longest wait in ms, window in ms,
+--       share of a limit that may come in a burst.
 -- Returns {1 = reserved, ms to wait before it}, or {0, ms until it makes sense to ask again}.
 
 local most = {tonumber(ARGV[1]), tonumber(ARGV[2])}
 local wanted = {tonumber(ARGV[3]), tonumber(ARGV[4])}
 local more = {tonumber(ARGV[5]), tonumber(ARGV[6])}
-local longest, window = tonumber(ARGV[7]), tonumber(ARGV[8])
+local longest, window, burst_share = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local HORIZON = 3600000
 
 local clock = redis.call('TIME')
@@ -25,8 +26,8 @@ end
 
 local used, latest = {moment(kept[1]), moment(kept[2])}, moment(kept[3])
 
--- A tenth of a limit may come in a burst; the rate below leaves room for it, so that no window exceeds the limit.
-local function at_once(limit) return math.max(1, math.floor(limit / 10)) end
+-- So many may come in a burst; the rate below leaves room for it, so that no window exceeds the limit.
+local function at_once(limit) return math.max(1, math.floor(limit * burst_share)) end
 
 -- Milliseconds that `count` uses up, and how many of them it may run ahead.
 local function step(limit, count)

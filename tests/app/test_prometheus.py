@@ -146,7 +146,7 @@ def test_without_a_port_nothing_is_imported(place: Place) -> None:
         "import json, sys; from kgnb.cli.main import main\n"
         "code = main(sys.argv[1:])\n"
         "print(json.dumps([code, [m for m in sys.modules "
-        "if 'prometheus' in m or m == 'kgnb.app.metrics']]))\n"
+        "if 'prometheus' in m or m == 'kgnb.app.prometheus']]))\n"
     )
     command = [sys.executable, "-c", code, "worker", "--drain", "--data", str(place.data)]
     ran = Running.new(command, environment(**{place.mark: "1"}), place.path).ended()
