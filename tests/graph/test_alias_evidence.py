@@ -103,7 +103,7 @@ def test_a_merge_tells_its_counts() -> None:
     one = (Mention("刘备", frozenset({"玄德"})),)
     two = (Mention("刘备", frozenset()), Mention("玄德", frozenset()))
     persons = resolved([ChapterMentions(n, one if n < 5 else two) for n in range(6)])
-    reason = persons.classes.reasons[0]
+    reason = persons.reasons("刘备")[0]
     assert (reason.kind, reason.detail, reason.counts.apart) == ("reply", "5", 1)
     assert 0.999 < reason.certainty <= 1
 

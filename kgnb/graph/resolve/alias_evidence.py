@@ -79,6 +79,9 @@ class PairCounts(NamedTuple):
     """Chapters with either."""
 
 
+NO_COUNTS = PairCounts()
+
+
 def log_odds(counts: PairCounts) -> float:
     """Return the natural logarithm of the odds that two names are one person's; merge them above 0.
 

@@ -1,10 +1,11 @@
 """Which names are one person's, from everything known about a book (coreference by constrained clustering).
 
-Evidence in order of precedence: a person's decisions; replies ("何恭, also called 子安"), weighed over the
-whole book by alias_evidence; the name table, a statistical guess that gives way to replies. Two classes of
-names are merged (union-find) where the odds are better than even. Ambiguous names, which replies give to
-several persons more often than errors explain, and generic words (老爷) cause no merge. The result depends on
-the set of chapters, never on their order.
+A reader's merges and splits are must-links and cannot-links. Evidence for two clusters of names being one
+person's: replies ("何恭, also called 子安"), weighed over the whole book by alias_evidence; the name table, a
+statistical guess that gives way to replies; an epithet before a full name. Two clusters are joined, best odds
+first, where the odds suffice (:func:`kgnb.extract.clustering.cluster`). Ambiguous names, which replies give
+to several persons more often than errors explain, and generic words (老爷) are no evidence. The result
+depends on the set of chapters, never on their order.
 """
 
 from __future__ import annotations
@@ -12,10 +13,15 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
+from kgnb.extract.clustering import Join, Names, cluster
 from kgnb.extract.generic_words import is_generic, is_pointing
+from kgnb.extract.weighing import probability
 from kgnb.graph.resolve.alias_evidence import (
+    NO_COUNTS,
     AliasEvidence,
     ChapterMentions,
     Mention,
@@ -25,9 +31,8 @@ from kgnb.graph.resolve.alias_evidence import (
     weight_apart,
 )
 from kgnb.graph.resolve.decisions import CombinedDecisions, pair
-from kgnb.graph.resolve.name_classes import NO_COUNTS, MergeReason, NameClasses
 from kgnb.graph.resolve.name_parts import NameParts, tell_apart, without_epithet
-from kgnb.graph.resolve.name_table import WRONG_LINK, NameTable
+from kgnb.graph.resolve.name_table import WRONG_LINK, Link, NameTable, base_of, is_qualified
 
 MERGE_ODDS = 4.0
 """Least odds to merge: two persons shown as one mislead more than one shown as two."""
@@ -38,14 +43,41 @@ LARGE_SHARE = 0.25
 """Share of a person's mentions with which a generic word is its alias, however few they are."""
 MAX_OWNERS = 60
 """A word that is an alias of more names than this is ambiguous, without comparing every two of them."""
+MAX_COMPARED = 100
+"""Most names with which replies join a name that are compared with it: a bound for what made-up replies
+cost."""
 EPITHET_ODDS = math.log(9)
 """The logarithm of the odds that Young Ann Peel, without an Old one, is the book's Ann Peel."""
+EPITHET = "epithet"
 STATED_REASONS = frozenset({"字", "号", "姓", "stated", "same words", "title and first name"})
 """Reasons of the name table that the text states, or that follow from the words of the names."""
 
 
+_Weighed = tuple[float, "MergeReason"]
+"""Log odds that two clusters are one person's, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class MergeReason:
+    """Reason for which two names were merged.
+
+    ``kind`` and ``detail``: ``reply`` and the number of chapters that join the two; ``table`` and the
+    pre-scan's reason; or ``hand`` and the decision's id. ``counts``: chapters for and against in replies.
+    ``certainty``: probability (0-1) that the merge is right: from the replies, else the pre-scan's; 1 for
+    ``hand``.
+    """
+
+    one: str
+    other: str
+    kind: str
+    detail: str
+    counts: PairCounts = NO_COUNTS
+    certainty: float = 1.0
+
+
 class Persons:
-    """The persons of a book: classes of names, and the names that don't identify one person by themselves."""
+    """The persons of a book: clusters of names, and the names that don't identify one person by
+    themselves."""
 
     def __init__(
         self, chapters: Sequence[ChapterMentions], table: NameTable, decisions: CombinedDecisions
@@ -62,26 +94,30 @@ class Persons:
                 self._chapters_of[mention.name].add(one.chapter)
             for name in frozenset[str]().union(*one.co_mentions) if one.from_reply else ():
                 self._chapters_of[name].add(one.chapter)
-        self.classes = NameClasses(decisions.separated)
-        # Without merges by hand: what replies say of one name is no evidence about the other.
-        self._evident_classes = NameClasses()
-        for (one_name, other), number in decisions.merged.items():
-            self.classes.merge(MergeReason(one_name, other, "hand", str(number)))
         length = min(1.0, max(0, len(replies) - 1) / (LONG_BOOK - 1))
         self._least_odds = math.log(1 + (MERGE_ODDS - 1) * length)
         self._is_long = length == 1
         self._parts = NameParts(self.evidence.joined_names.keys() | self._chapters_of.keys())
         self._shared = self._shared_words(replies)
-        self._ambiguous: set[str] = set()
-        candidates = self._candidates()
-        self._merge_by_replies(candidates)
-        self._merge_by_table()
-        self._merge_by_replies(candidates)
-        self._merge_by_epithets()
-        self._merge_generic_words()
+        self._separated = {name for names in decisions.separated for name in names}
+        self._links = self._links_of_names()
+        self._qualified = {name for name in (*self._links, *decisions.names) if base_of(name)}
+        self._clusters = cluster(
+            self._links.keys() | {name for names in decisions.merged for name in names},
+            ((one, other) for one, others in self._links.items() for other in others if one < other),
+            lambda one, other: found[0] if (found := self._best_reason(one, other)) else None,
+            apart=self._are_apart,
+            joined=decisions.merged,
+            least=self._least_odds,
+        )
+        self._reasons: dict[Names, list[MergeReason]] = defaultdict(list)
+        for join in self._clusters.joins:
+            self._reasons[self._clusters.of[join.one[0]]].append(self._reason_of(join))
+        self._ambiguous = set(filter(self._is_ambiguous_alone, self.evidence.owners))
         self._person: dict[str, str] = {}
-        for names in self.classes.members.values():
-            self._person.update(dict.fromkeys(names, self._display_name(names)))
+        for names in self._clusters.members:
+            if len(names) > 1:
+                self._person.update(dict.fromkeys(names, self._display_name(names)))
 
     # --- results
 
@@ -93,15 +129,12 @@ class Persons:
         return self._person.get(name, name)
 
     def names_of(self, name: str) -> list[str]:
-        """Return all names of the class of ``name``, with ``name``."""
-        return self.classes.members_of(name)
+        """Return all names of the person called ``name``, with ``name``."""
+        return list(self._clusters.of.get(name, (name,)))
 
-    def reasons(self, person: str) -> Iterator[MergeReason]:
-        """Yield the reason of each merge in the class of ``person``; nothing for a person of a single
-        name.
-        """
-        names = set(self.names_of(person))
-        return (reason for reason in self.classes.reasons if reason.one in names)
+    def reasons(self, person: str) -> Sequence[MergeReason]:
+        """Return the reason of each merge of two names of ``person``; none for a person of a single name."""
+        return self._reasons.get(self._clusters.of.get(person, ()), ())
 
     def is_unambiguous(self, name: str) -> bool:
         """Return whether the name means the same person in every chapter.
@@ -125,12 +158,12 @@ class Persons:
         """Return the positions (from 0) of the chapters whose replies list ``alias`` for a name of
         ``person``.
         """
-        return self.evidence.joining_chapters(self.classes.members_of(person), (alias,))
+        return self.evidence.joining_chapters(self.names_of(person), (alias,))
 
     def accepts_alias(self, person: str, alias: str) -> bool:
         """Return whether ``alias`` counts as another name of ``person``.
 
-        False where a decision separates the two. Else True where the alias is in the person's class, or is
+        False where a decision separates the two. Else True where the alias is a name of the person, or is
         ambiguous and replies give it to the person more often than errors of replies explain.
         """
         if pair(person, alias) in self._decisions.separated:
@@ -139,7 +172,7 @@ class Persons:
             return True
         if self.is_unambiguous(alias) or is_pointing(alias):
             return False
-        names = self.classes.members_of(person)
+        names = self.names_of(person)
         made_by_decision = not self.evidence.uses(names)
         given, listed = self.evidence.count_given(names, alias)
         if made_by_decision or not is_error(given, listed):
@@ -182,70 +215,160 @@ class Persons:
         joined = other.name in self.evidence.joined_names.get(one.name, ())
         return not (joined and self._odds((one.name,), (other.name,))[0] > 0)
 
-    def _find_ambiguous(self) -> None:
-        """Collect the aliases that replies give to several persons."""
-        self._ambiguous = {
-            alias
-            for alias, owners in self.evidence.owners.items()
-            if alias not in self._shared and self._is_ambiguous(alias, owners)
-        }
-
-    def _is_ambiguous(self, alias: str, owners: Counter[str]) -> bool:
-        """Return whether several persons have the alias, more often than errors of replies explain."""
-        if len(owners) < 2:
+    def _is_ambiguous(self, alias: str, own: Collection[str], names: Collection[str]) -> bool:
+        """Return whether others than the person of ``names`` have the alias, more often than errors of
+        replies explain. ``own``: other names of the alias's cluster, whose bearers' claims say nothing.
+        """
+        owners = self.evidence.owners.get(alias)
+        if owners is None or len(owners) < 2:
             return False
-        claims = self._claims_by_person(alias, owners)
-        total, most = sum(claims), max(claims, default=0)
-        uses = self.evidence.count_uses(alias)
-        others = total - most
+        clear = [name for name in owners if name not in own and self._is_clear(name)]
+        mine = sum(owners[name] for name in clear if name in names or self._may_be(name, names))
+        others = sum(owners[name] for name in clear) - mine
         if others == 0:
             return False
-        return not is_error(others, uses) or (others >= most and not is_error(total, uses))
+        uses = self.evidence.count_uses(alias)
+        return not is_error(others, uses) or (others >= mine and not is_error(mine + others, uses))
 
-    def _claims_by_person(self, alias: str, owners: Counter[str]) -> list[int]:
-        """Return, for each person outside the alias's own class, the number of mentions that have the
-        alias.
+    def _may_be(self, owner: str, names: Collection[str]) -> bool:
+        """Return whether a name is likely enough another name of the person of ``names``."""
+        joined = self.evidence.joined_names[owner].intersection(names)
+        return len(joined) <= MAX_OWNERS and any(
+            self._odds((owner,), (name,))[0] > -self._least_odds for name in joined if self._is_clear(name)
+        )
+
+    def _is_ambiguous_alone(self, alias: str) -> bool:
+        """Return whether an alias that joined nobody is given to others than its most frequent bearer."""
+        owners = self.evidence.owners[alias]
+        if len(owners) < 2 or len(self.names_of(alias)) > 1 or alias in self._shared:
+            return False
+        claims = Counter[str]()
+        for name in filter(self._is_clear, sorted(owners)):
+            claims[self.names_of(name)[0]] += owners[name]
+        return any(self._is_ambiguous(alias, (), self.names_of(name)) for name, _ in claims.most_common(1))
+
+    def _is_clear(self, name: str) -> bool:
+        """Return whether a name isn't a word that one reply gives to two persons, nor a generic one."""
+        return name in self._decided_names or not (name in self._shared or is_generic(name))
+
+    # --- evidence
+
+    def _links_of_names(self) -> dict[str, dict[str, tuple[Link, ...]]]:
+        """Return name → other name that may be the same person's → links of the name table, and by an
+        epithet; none for two that only replies join.
         """
-        own = self.classes.find(alias)
-        clear = (n for n in owners if not (n in self._shared or is_generic(n)))
-        names = {n for n in clear if self.classes.find(n) != own}
-        persons = NameClasses()
-        roots: dict[str, str] = {}
-        for name in sorted(names):
-            root = roots.setdefault(self.classes.find(name), name)
-            persons.merge(MergeReason(root, name, "", ""))
-            for other in self.evidence.joined_names[name] & names if len(names) <= MAX_OWNERS else ():
-                if self._odds((name,), (other,))[0] > -self._least_odds:
-                    persons.merge(MergeReason(name, other, "", ""))
-        claims: Counter[str] = Counter()
+        found: dict[str, dict[str, tuple[Link, ...]]] = defaultdict(dict)
+        often = {one: self._often_joined(one) for one in self.evidence.joined_names}
+        for one, others in often.items():
+            found[one] = {other: () for other in others if one in often[other] and self._may_link(one, other)}
+        for link in (*self._table.links, *self._epithets()):
+            one, other, *_ = link
+            if one != other and self._is_clear(one) and self._is_clear(other):
+                found[one][other] = found[other][one] = (*found[one].get(other, ()), link)
+        return found
+
+    def _often_joined(self, name: str) -> Collection[str]:
+        """Return the names that replies join with a name; of very many, those joined most often."""
+        joined, owners = self.evidence.joined_names[name], self.evidence.owners
+        if len(joined) <= MAX_COMPARED:
+            return joined
+        times = {n: owners[n][name] + owners[name][n] for n in joined if n in owners or name in owners}
+        return set(sorted(times, key=lambda n: (-times[n], n))[:MAX_COMPARED])
+
+    def _may_link(self, one: str, other: str) -> bool:
+        """Return whether both names mean one person each, or are generic words (奶妈, 奶娘) that replies give
+        to each other and to nobody else.
+        """
+        if self._is_clear(one) and self._is_clear(other):
+            return True
+        if not (is_generic(one) and is_generic(other) and self._decided_names.isdisjoint((one, other))):
+            return False
+        joined = self.evidence.joined_names
+        return joined[one] | {one} == joined[other] | {other}
+
+    def _epithets(self) -> Iterator[Link]:
+        """Yield Young Ann Peel and Ann Peel, unless there is an Old Ann Peel."""
+        forms: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(self._chapters_of):
+            if (full := without_epithet(name)) in self._chapters_of:
+                forms[full].append(name)
+        for full, names in forms.items():
+            for name in names if not tell_apart(names) else ():
+                yield full, name, EPITHET, 0.0
+
+    def _are_apart(self, one: Names, other: Names) -> bool:
+        """Return whether a decision separates two persons, or they are namesakes: 张虎（张辽之子）, 张虎."""
+        for mine, theirs in ((one, other), (other, one)):
+            if any(is_qualified(n, o) for n in self._qualified.intersection(mine) for o in theirs):
+                return True
+        separated = self._decisions.separated
+        names, others = self._separated.intersection(one), self._separated.intersection(other)
+        return any(pair(a, b) in separated for a in names for b in others)
+
+    def _best_reason(self, one: Names, other: Names) -> _Weighed | None:
+        """Return the log odds of the best evidence that two clusters are one person's, and the reason."""
+        few, many = sorted((one, other), key=len)
+        ambiguous = cache(self._is_ambiguous)
+        found: list[_Weighed | None] = []
+        compared = set()
+        for name, alias in self._links_between(few, many):
+            links = self._links[name][alias]
+            sides = self._evident(name, few), self._evident(alias, many)
+            new = sides not in compared and alias in self.evidence.joined_names.get(name, ())
+            if not (new or links) or ambiguous(name, few, many) or ambiguous(alias, many, few):
+                continue
+            if new:
+                compared.add(sides)
+                found.append(self._by_replies(name, alias, *sides))
+            found += (self._by_table(k, *(sides if k[0] == name else sides[::-1])) for k in links)
+        return max(filter(None, found), key=lambda one: one[0], default=None)
+
+    def _links_between(self, names: Names, others: Names) -> Iterator[tuple[str, str]]:
         for name in names:
-            claims[persons.find(name)] += owners[name]
-        return list(claims.values())
+            near = self._links.get(name, {})
+            yield from ((name, other) for other in others if other in near)
 
-    # --- merging
+    def _evident(self, name: str, names: Names) -> Names:
+        """Return those of a cluster's names that evidence links with ``name``: what replies say of one is no
+        evidence about whom a decision made the same.
+        """
+        if self._decided_names.isdisjoint(names):
+            return names
+        known, near = {name}, [name]
+        for one in near:  # grows while it is iterated
+            new = (self._links.get(one, {}).keys() & names) - known
+            known |= new
+            near += sorted(new)
+        return tuple(sorted(known))
 
-    def _candidates(self) -> list[tuple[str, str]]:
-        """Pairs of names that a mention joins, best odds first."""
-        found = []
-        for one, others in self.evidence.joined_names.items():
-            later = (other for other in others if one < other)
-            found += [(-self._odds((one,), (other,))[0], one, other) for other in later]
-        return [(one, other) for _, one, other in sorted(found)]
+    def _by_replies(self, name: str, alias: str, names: Names, others: Names) -> _Weighed:
+        odds, counts = self._odds(names, others)
+        return odds, MergeReason(name, alias, "reply", str(counts.joined), counts, probability(odds))
 
-    def _merge_by_replies(self, candidates: Sequence[tuple[str, str]]) -> None:
-        """Merge up to a fixed point: a merge may make another alias unambiguous."""
-        unlikely: dict[tuple[str, str], int] = {}  # → sizes of the classes that were compared
-        merged = True
-        while merged:
-            merged = False
-            self._find_ambiguous()
-            for pair_ in candidates:
-                size = sum(len(self._evident_classes.members_of(name)) for name in pair_)
-                if unlikely.get(pair_) != size and self._may_merge(*pair_):
-                    if self._merge_if_likely(*pair_):
-                        merged = True
-                    else:
-                        unlikely[pair_] = size
+    def _by_table(self, link: Link, names: Names, others: Names) -> _Weighed | None:
+        """Return the reason of a link of the name table, which lacks no odds where replies allow it, or by
+        an epithet.
+        """
+        name, alias, reason, certainty = link
+        if reason == EPITHET:
+            counts = self.evidence.count(names, others)
+            odds = EPITHET_ODDS + weight_apart(counts)
+            return odds, MergeReason(name, alias, "table", "same words", counts, probability(odds))
+        if not self._replies_allow(names, others, stated=reason in STATED_REASONS):
+            return None
+        odds = self._least_odds + certainty
+        return odds, MergeReason(name, alias, "table", reason, certainty=certainty)
+
+    def _reason_of(self, join: Join) -> MergeReason:
+        """Return the reason of a join: a decision, or the best evidence."""
+        if join.odds == math.inf:
+            mine, theirs = set(join.one), set(join.other)
+            for (one, other), number in self._decisions.merged.items():
+                if (one in mine and other in theirs) or (one in theirs and other in mine):
+                    return MergeReason(one, other, "hand", str(number))
+        found = self._best_reason(join.one, join.other)
+        assert found is not None, "joined without evidence"
+        return found[1]
 
     def _odds(self, names: Collection[str], others: Collection[str]) -> tuple[float, PairCounts]:
         """Return the log odds that both sets of names are one person's, and the counts from replies."""
@@ -274,34 +397,8 @@ class Persons:
                 odds += math.log(WRONG_LINK + (1 - WRONG_LINK) * ratio / (1 + ratio))
         return odds
 
-    def _merge_if_likely(self, one: str, other: str) -> bool:
-        """Merge the classes of the two names if the odds suffice; return whether they were merged."""
-        classes = self._evident_classes
-        odds, counts = self._odds(classes.members_of(one), classes.members_of(other))
-        if odds < self._least_odds:
-            return False
-        certainty = round(1 / (1 + math.exp(-odds)), 4)
-        self._merge(MergeReason(one, other, "reply", str(counts.joined), counts, certainty))
-        return True
-
-    def _may_merge(self, one: str, other: str) -> bool:
-        """Return whether two unambiguous names are in different classes that nothing forbids to merge."""
-        return self.is_unambiguous(one) and self.is_unambiguous(other) and self.classes.may_merge(one, other)
-
-    def _merge(self, reason: MergeReason) -> None:
-        self.classes.merge(reason)
-        self._evident_classes.merge(reason)
-
-    def _merge_by_table(self) -> None:
-        for name, alias, reason, certainty in self._table.links:
-            if self._may_merge(name, alias) and self._replies_allow(name, alias, reason):
-                self._merge(MergeReason(name, alias, "table", reason, certainty=certainty))
-
-    def _replies_allow(self, name: str, alias: str, reason: str) -> bool:
+    def _replies_allow(self, names: Names, others: Names, *, stated: bool) -> bool:
         """Return whether nothing in the replies speaks against a link of the name table."""
-        names = self._evident_classes.members_of(name)
-        others = self._evident_classes.members_of(alias)
-        stated = reason in STATED_REASONS
         if not self.evidence.uses(others):
             if stated or not self.evidence.uses(names):
                 return True
@@ -315,30 +412,6 @@ class Persons:
     def _has_aliases(self, names: Iterable[str]) -> bool:
         """Return whether any reply joins one of these names with another name."""
         return any(name in self.evidence.joined_names for name in names)
-
-    def _merge_by_epithets(self) -> None:
-        """Merge Young Ann Peel and Ann Peel unless there is an Old Ann Peel, or chapters show two people."""
-        forms: dict[str, list[str]] = defaultdict(list)
-        for name in sorted(self._chapters_of):
-            if (full := without_epithet(name)) in self._chapters_of:
-                forms[full].append(name)
-        for full, names in forms.items():
-            for name in names if not tell_apart(names) else ():
-                classes = map(self._evident_classes.members_of, (full, name))
-                counts = self.evidence.count(*classes)
-                odds = EPITHET_ODDS + weight_apart(counts)
-                if odds >= self._least_odds and self._may_merge(full, name):
-                    certainty = round(1 / (1 + math.exp(-odds)), 4)
-                    self._merge(MergeReason(full, name, "table", "same words", counts, certainty))
-
-    def _merge_generic_words(self) -> None:
-        """Merge generic words (奶妈, 奶娘) that replies give to each other and to nobody else."""
-        joined = self.evidence.joined_names
-        for one in sorted(n for n in joined if is_generic(n) and n not in self._decided_names):
-            circle = joined[one] | {one}
-            for other in sorted(o for o in joined[one] if is_generic(o) and joined[o] | {o} == circle):
-                if self.classes.may_merge(one, other):
-                    self._merge_if_likely(one, other)
 
     # --- display name
 

@@ -65,6 +65,11 @@ def is_short_form(short: str, name: str) -> bool:
     return _is_chinese(short) and 2 <= len(short) < len(name) and all(char in rest for char in short)
 
 
+def _has_short_form(names: Iterable[str], others: Iterable[str]) -> bool:
+    mine, theirs = list(filter(_is_chinese, names)), list(filter(_is_chinese, others))
+    return any(is_short_form(*sorted(two, key=len)) for two in product(mine, theirs))
+
+
 def _is_chinese(name: str) -> bool:
     """Return whether a name begins with a Chinese character and has no blank."""
     return name[:1] > "\u2e7f" and " " not in name
@@ -92,8 +97,7 @@ class NameParts:
         shared, both = mine & theirs, names | others
         rest = (mine if len(names) < len(others) else theirs) - shared
         of_others = any(self._bearers.get(part, both) - both for part in rest)
-        pairs = product(names, others)
-        if (shared and not of_others) or any(is_short_form(*sorted(p, key=len)) for p in pairs):
+        if (shared and not of_others) or _has_short_form(names, others):
             return SHARED_PART
         return (SHARED_PART if shared else 0.0) + (OTHERS_PART if of_others else 0.0)
 
