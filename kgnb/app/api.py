@@ -501,6 +501,6 @@ def allow_nested_loops() -> None:
     """
     try:
         import nest_asyncio
-    except ImportError as error:
-        raise ImportError("pip install nest-asyncio") from error
+    except ImportError:
+        raise ImportError(say("explore.needs", package="nest-asyncio")) from None
     nest_asyncio.apply()

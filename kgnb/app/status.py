@@ -204,8 +204,8 @@ def _spending(provider: Provider, spent: Mapping[SpendingKey, Usage], budget: Bu
         **asdict(sum(by_model.values(), Usage())),
         "cost": budget.total_cost(by_model),
         "days": budget.days,
-        "budget": money or None,
-        "budget_tokens": round(tokens) or None,
+        "budget": None if provider.is_rules else money or None,
+        "budget_tokens": None if provider.is_rules else round(tokens) or None,
     }
 
 

@@ -12,13 +12,17 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from kgnb.book.markup import Attributes, elements, plain_tags, tokens
+from kgnb.book.markup import Attributes, TooMuchMarkup, elements, plain_tags, tokens
 from kgnb.book.model import Line
 from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
 
 MAX_PART = 64 * 1024 * 1024
 """Bytes that a part of the document may unpack to: three million characters of text take some 40 MB."""
+_OLE = b"\xd0\xcf\x11\xe0"
+"""The start of a .doc, and of a .docx that is encrypted as a whole."""
+_DEFINITIONS = re.compile(r"<!(?:DOCTYPE|ENTITY)", re.I)
+"""Word's format forbids them: they are there to be multiplied."""
 _HEADING = re.compile(r"heading ([1-3])", re.I)
 _CONTENTS = re.compile(r"toc [1-9]", re.I)
 _IN_CONTENTS = -1
@@ -31,14 +35,19 @@ _SKIPPED = ("fallback", "movefrom", "rt", "tabs")
 
 
 def read(path: Path, data: bytes) -> list[Line]:
-    """Return the paragraphs of a Word document in memory, each with the level of its heading. Raises
-    InputError when it is broken, locked or beyond the bounds.
+    """Return the paragraphs of a Word document in memory, each with the level of its heading.
+
+    Raises InputError when it is broken, locked, an old .doc, beyond the bounds, or defines entities.
     """
     try:
         with open_archive(io.BytesIO(data)) as archive:
             body = _body_name(archive)
             return list(_lines(_part(archive, body), _heading_levels(archive, body)))
+    except TooMuchMarkup:
+        raise InputError("book.docx_bomb", path=path) from None
     except (*BROKEN_ARCHIVE, KeyError, OSError) as error:
+        if data.startswith(_OLE) or type(error) is RuntimeError:  # what zipfile raises for want of a password
+            raise InputError("book.docx_locked", path=path) from None
         raise InputError("book.docx_broken", path=path, reason=type(error).__name__) from None
 
 
@@ -47,8 +56,11 @@ def _part(archive: zipfile.ZipFile, name: str) -> str:
     with open_member(archive, archive.getinfo(name)) as file:
         data = file.read(MAX_PART + 1)
     if len(data) > MAX_PART:
-        raise ValueError("too large")
-    return plain_tags(data.decode("utf-8-sig"))
+        raise TooMuchMarkup
+    text = data.decode("utf-8-sig")
+    if _DEFINITIONS.search(text):
+        raise TooMuchMarkup
+    return plain_tags(text)
 
 
 def _body_name(archive: zipfile.ZipFile) -> str:

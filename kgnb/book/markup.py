@@ -23,6 +23,10 @@ _LONG = re.compile(rf"(?:^|>)[^>]{{{MAX_TAG},}}(?=>)")  # from the end of a tag 
 _NAME = re.compile(r"</?[A-Za-z][^\s/>]{0,50}")
 
 
+class TooMuchMarkup(ValueError):
+    """More than any book has: a file that is made to fill the memory."""
+
+
 def _without_attributes(found: re.Match[str]) -> str:
     """Return a tag that is too long without its attributes; any other as it is."""
     text, opened, tag = found[0].partition("<")
@@ -92,10 +96,10 @@ class _Parser(HTMLParser):
 
 def tokens(markup: str) -> Iterator[Token]:
     """Yield (kind, word, attributes) of markup that :func:`plain_tags` has cleaned: "start" and "end" of
-    tags, and "text". Raises ValueError for more than :data:`MAX_TAGS` tags.
+    tags, and "text". Raises TooMuchMarkup for more than :data:`MAX_TAGS` tags.
     """
     if markup.count("<") > MAX_TAGS:
-        raise ValueError("too many tags")
+        raise TooMuchMarkup
     parser = _Parser()
     for at in range(0, len(markup), _PIECE):
         parser.feed(markup[at : at + _PIECE])

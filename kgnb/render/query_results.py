@@ -59,8 +59,8 @@ class QueryRows(list[dict[str, Any]]):
         """
         try:
             pandas = importlib.import_module("pandas")
-        except ImportError as error:
-            raise ImportError("pip install pandas") from error
+        except ImportError:
+            raise ImportError(say("explore.needs", package="pandas")) from None
         return pandas.DataFrame(list(self))
 
     def _rest_note(self, shown: int) -> str:

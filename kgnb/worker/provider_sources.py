@@ -153,7 +153,7 @@ def unknown_provider(name: str, settings: Settings, known: Iterable[str]) -> Set
     """
     preset = preset_named(name)
     if not preset.name:
-        facts = {"known": ", ".join(sorted(known)), "likely": _likely(name, known)}
+        facts = {"known": ", ".join(sorted(known)), "likely": _likely(name, known), "presets": len(presets())}
         return SettingsError("provider.unknown", provider=name, **facts)
     own, missing = environment_provider(settings), []
     named = settings.provider_name.strip().lower() == name.strip().lower()

@@ -698,13 +698,26 @@ def test_word_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     path = word(tmp_path, word_paragraph(f"<w:t>{ZH}</w:t>"))
     assert read_book(path).chapters
     monkeypatch.setattr(docx, "MAX_PART", 500)
-    assert key_of(path) == "book.docx_broken"
+    assert key_of(path) == "book.docx_bomb"
+
+
+def test_word_that_defines_entities_is_called_what_it_is(tmp_path: Path) -> None:
+    path = word(tmp_path, word_paragraph(f"<w:t>{ZH}&lol9;</w:t>"))
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    (name,) = (name for name in parts if name.endswith("document.xml"))
+    bomb = "".join(f'<!ENTITY lol{n} "{f"&lol{n - 1};" * 10}">' for n in range(1, 10))
+    parts[name] = f'<!DOCTYPE x [<!ENTITY lol0 "lol">{bomb}]>'.encode() + parts[name]
+    with zipfile.ZipFile(path, "w") as archive:
+        for part, data in parts.items():
+            archive.writestr(part, data)
+    assert key_of(path) == "book.docx_bomb"
 
 
 @pytest.mark.parametrize("empty", ["<w:p/>", "<w:p><w:r><w:br/></w:r></w:p>", "<x:i/>"])
 def test_millions_of_empty_elements_are_no_book(tmp_path: Path, empty: str) -> None:
     body = word_paragraph(f"<w:t>{ZH}</w:t>") + empty * (MAX_TAGS + 1)
-    assert key_of(word(tmp_path, body)) == "book.docx_broken"
+    assert key_of(word(tmp_path, body)) == "book.docx_bomb"
     pages = {f"{n}.xhtml": page(paragraphs() + "<i/>" * (MAX_TAGS // 4)) for n in range(5)}
     assert key_of(epub(tmp_path, pages)) == "book.epub_bomb"
 
@@ -722,6 +735,7 @@ def test_millions_of_empty_elements_are_no_book(tmp_path: Path, empty: str) -> N
         ("a.pdf", b"%PDF-1.7", "book.kind"),
         ("a.doc", b"\xd0\xcf", "book.kind"),
         ("a.docx", b"PK", "book.docx_broken"),
+        ("a.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "book.docx_locked"),
         ("a.ZIP", b"PK", "book.packed"),
         ("a.epub", b"", "book.empty"),
     ],

@@ -312,8 +312,8 @@ class TestPlaces:
         started.ended().refused(str(closed))
 
     def test_an_output_that_cannot_be_written_is_said_before_the_work(self, place: Place) -> None:
-        ran = place.run("build", STORY, "--provider", "rules", "-o", place.path)
-        ran.refused(str(place.path))
+        for target in (place.path, place.path / "mistyped" / "graph.html"):
+            place.run("build", STORY, "--provider", "rules", "-o", target).refused(str(target))
         assert untouched(place)
 
 

@@ -447,3 +447,9 @@ class TestFigures:
         assert budget.total_cost({("A", "m"): million, ("b", "y"): million}) is None
         assert budget.total_cost({("A", "m"): million, ("rules", ""): Usage()}) == 10.0
         assert budget.total_cost({("rules", ""): Usage()}) is None
+
+
+def test_the_rules_cost_nothing_and_have_no_budget(place: Place) -> None:
+    found = place.run("status", "--json", env={"KGNB_BUDGET": "20", "KGNB_BUDGET_TOKENS": "9000"}).json
+    (rules,) = (one for one in found["providers"] if one["name"] == "rules")
+    assert (rules["budget"], rules["budget_tokens"]) == (None, None)

@@ -238,10 +238,12 @@ def test_what_was_there_stays_when_writing_fails(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["g.json"]
 
 
-def test_folders_are_made_and_bad_places_named(tmp_path: Path) -> None:
-    assert export.write(Graph(), {}, tmp_path / "new" / "g.json", "json").is_file()
+def test_no_folder_is_made_and_bad_places_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    for place in (tmp_path, tmp_path / "file" / "g.json", Path("/proc/none/g.json")):
+    places = tmp_path, tmp_path / "file" / "g.json", Path("/proc/none/g.json"), tmp_path / "nwe" / "g.json"
+    for place in places:
+        with pytest.raises(InputError):
+            export.check_place(place)
         with pytest.raises(InputError) as caught:
             export.write(Graph(), {}, place, "json")
         assert caught.value.key == "exchange.unwritable"
@@ -249,6 +251,9 @@ def test_folders_are_made_and_bad_places_named(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         export.write(Graph(), {}, tmp_path / "g.gexf", "gexf")
     assert "json, csv, graphml, cypher, html" in str(caught.value)
+    with pytest.raises(InputError):
+        export.write(Graph(), {}, tmp_path / "nwe" / "vault", "obsidian")
+    assert not (tmp_path / "nwe").exists()
 
 
 def test_files_follow_the_umask(tmp_path: Path) -> None:

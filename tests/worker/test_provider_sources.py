@@ -123,7 +123,10 @@ class TestANameThatIsNotKnown:
     @pytest.mark.parametrize(("typed", "meant"), [("deepsek", "deepseek？"), ("myhost", "my-host？")])
     def test_the_nearest_one_is_told(self, typed: str, meant: str) -> None:
         assert meant in str(unknown_provider(typed, Settings.load(), ["rules", "my-host"]))
-        assert "是不是" not in str(unknown_provider("zzzzzz", Settings.load(), ["rules"]))
+        nobody = str(unknown_provider("zzzzzz", Settings.load(), ["rules", "my-host"]))
+        assert "是不是" not in nobody
+        assert "my-host" in nobody
+        assert "kgnb providers add zzzzzz --url" in nobody
 
 
 def options(text: str) -> Settings:

@@ -99,13 +99,13 @@ def check_place(path: str | Path, format: str | None = None) -> None:
     known = format or format_of(place) or ""
     if known in _NEEDS:
         _NEEDS[known]()
-    above = next(p for p in place.absolute().parents if p.exists())
+    above = place.absolute().parent
     if folder := is_folder(place, known):
         _check_folder(place)
     if place.is_dir() and not folder:
         problem = errno.EISDIR
-    elif not above.is_dir():
-        problem = errno.ENOTDIR
+    elif not above.is_dir():  # a name with a slip makes no folder
+        problem = errno.ENOTDIR if above.exists() else errno.ENOENT
     elif not os.access(above, os.W_OK | os.X_OK) and (folder or not os.access(place, os.W_OK)):
         problem = errno.EACCES
     else:
@@ -124,7 +124,6 @@ def _write_whole(path: Path, fill: Callable[[IO[bytes]], object]) -> Path:
             with path.open("wb") as out:
                 fill(out)
             return path
-        path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as out:
             fill(out)
     except OSError as error:
@@ -144,7 +143,6 @@ def _write_folder(place: Path, files: Mapping[str, str]) -> Path:
     """
     _check_folder(place)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=place.parent, prefix=".kgnb-") as draft:
             for name, text in files.items():
                 path = Path(draft, "made", name)

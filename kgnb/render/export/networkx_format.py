@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from kgnb.core.messages import say
 from kgnb.graph.model import Graph
 from kgnb.render.export.ordering import edges, node_id, nodes, shown_name
 
@@ -17,8 +18,8 @@ def to_networkx(graph: Graph) -> Any:
     """
     try:
         networkx = importlib.import_module("networkx")
-    except ImportError as error:
-        raise ImportError("pip install networkx") from error
+    except ImportError:
+        raise ImportError(say("explore.needs", package="networkx")) from None
     made = networkx.MultiDiGraph()
     for node in nodes(graph):
         made.add_node(node_id(node.ref), **{**node.properties, "label": shown_name(node), "kind": node.label})
