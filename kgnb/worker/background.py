@@ -112,7 +112,7 @@ class BackgroundLoops:
             self._node.wake()
 
     async def _worker_states(self) -> list[WorkerState]:
-        """One state for each slot, and one for each open task that no slot names."""
+        """Return a state for each slot, busy or idle, and one for each open task that no slot names."""
         node = self._node
         served = node.providers.served()
         keys = [provider.lower_name for provider in served]

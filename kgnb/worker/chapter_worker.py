@@ -211,7 +211,9 @@ class ChapterWorker:
         await self._retry(claim, "redis", lambda: self._acks.do(claim))
 
     async def _retry(self, claim: Claim, service: str, call: Callable[[], Awaitable[R]]) -> R:
-        """Repeat ``call`` while ``service`` is down; raise LeaseLost when the lease ends meanwhile."""
+        """Return the result of ``call``, repeated while ``service`` is down. Raises LeaseLost when the lease
+        ends meanwhile.
+        """
         renewer, outages = self._stores.renewer, self._stores.outages
         return await outages.retry_until_up(service, call, lost=lambda: renewer.lost(claim))
 
@@ -267,6 +269,8 @@ def _chapter_end(
 
 
 def _gap_note(row: ExtractionRow) -> str:
-    """The note in main's table on a completed chapter from which something may be missing."""
+    """Return the note in main's table on a completed chapter from which something may be missing; "" for
+    none.
+    """
     gaps = [say(f"flag.{flag}") for flag in GAPS if flag in row.flags]
     return say("inspect.gaps", flags=", ".join(gaps)) if gaps else ""

@@ -92,7 +92,7 @@ class _Chapter:
     unread: bool = False  # of a passage that the model was asked about no reply is usable: the rules' stands
 
     def key(self, request: Prompt) -> str:
-        """The key of the reply to ``request`` in the cache."""
+        """Return the key of the reply to ``request`` in the cache."""
         return reply_key(self.info.provider.name, self.info.model, request.hash)
 
 
@@ -213,7 +213,9 @@ class ChapterExtractor:
     async def _whole_items(
         self, error: errors.ProviderError, request: Prompt, chapter: _Chapter
     ) -> ChapterAnswer:
-        """What a cut-off reply holds, as its passage is too short to be split; else raise ``error``."""
+        """Return the whole items of a cut-off reply, whose passage is too short to be split; raises ``error``
+        if there are none, or it is another error.
+        """
         if not isinstance(error, errors.ReplyTruncated):
             raise error
         try:
@@ -241,7 +243,9 @@ class ChapterExtractor:
         return await self._ask(request, chapter)
 
     async def _stored_answer(self, request: Prompt, chapter: _Chapter) -> ChapterAnswer | None:
-        """The answer in the cache; raise what splits the chunk where the cache has that."""
+        """Return the answer in the cache, None for none. Raises the error that splits the chunk where the
+        cache has that.
+        """
         wanted = chapter.key(request), chapter.info.task.id
         stored = await self.outages.retry_until_up(
             "sql", lambda: self._cache_reads.do(wanted), lost=chapter.lease.lost
@@ -297,7 +301,7 @@ class ChapterExtractor:
 
 
 def _cached_answer(stored: CachedReply, request: Prompt, chapter: _Chapter) -> ChapterAnswer:
-    """A cached reply's answer, or the error that it stands for."""
+    """Return a cached reply's answer. Raises the error that it stands for."""
     text, provider = stored.text, chapter.info.provider.name
     if text.startswith(TRUNCATED):
         raise errors.ReplyTruncated(
@@ -325,7 +329,7 @@ def _has_content(found: Extraction) -> bool:
 
 
 def _merged(chapter: _Chapter, text: str, found: Extraction) -> ChapterAnswer:
-    """Merge the chunks' answers into the chapter's; raise ReplyRefused when none is left.
+    """Return the chapter's answer, merged from its chunks'. Raises ReplyRefused when none is left.
 
     ``found``: by the rules; it stands where they read all, or where the replies disagree with the text.
     """

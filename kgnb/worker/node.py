@@ -120,7 +120,7 @@ class WorkerNode:
         self.stop()
 
     def _is_ended_by(self, error: Exception) -> bool:
-        """Give up if SQL refuses this node, or lacks a table: nothing more can be stored."""
+        """Give up if SQL refuses this node, or lacks a table; return whether it does."""
         if isinstance(error, errors.ServiceRefused) and error.service == "sql":
             self.give_up(error)
             return True

@@ -171,7 +171,7 @@ class ProviderRegistry:
 
     @property
     def _named(self) -> str:
-        """The lower-case name that KGNB_PROVIDER_NAME gives; "" where it isn't set."""
+        """Lower-case name in KGNB_PROVIDER_NAME; "" where it isn't set."""
         is_set = "provider_name" in self._settings.model_fields_set
         return self._settings.provider_name.strip().lower() if is_set else ""
 
@@ -276,7 +276,7 @@ class ProviderRegistry:
 
 
 def _by_name(providers: Sequence[Provider]) -> dict[str, Provider]:
-    """By lower-case name: the first usable provider of each name, else the first; and the rules."""
+    """Return lower-case name → first usable provider of the name, else the first; and the rules."""
     known = {RULES: Provider(RULES)}
     for provider in sorted(providers, key=lambda p: why_unusable(p) is not None):  # a stable sort
         known.setdefault(provider.lower_name, provider)

@@ -168,7 +168,7 @@ def unknown_provider(name: str, settings: Settings, known: Iterable[str]) -> Set
 
 
 def _likely(name: str, known: Iterable[str] = ()) -> str:
-    """Asks whether the nearest of the presets' and the ``known`` names was meant; empty without one."""
+    """Return the question whether the nearest known name was meant; "" without a near one."""
     nearest = get_close_matches(name.strip().lower(), {*presets(), *known}, 1)
     return say("provider.likely", nearest=nearest[0]) if nearest else ""
 

@@ -62,7 +62,7 @@ class Reconciler:
                 await self._queue_again(task)
 
     async def _unqueued(self, tasks: list[Task]) -> list[Task]:
-        """The tasks that no queue has, of those that this node doesn't serve either, and no live old worker.
+        """Return the tasks that no queue and no live old worker has.
 
         Raises ServiceError where it can't look: a task that waits there must not be queued elsewhere too.
         """
@@ -75,8 +75,9 @@ class Reconciler:
         return [task for task in lost if task.id not in foreign]
 
     def _ours(self, task: Task) -> bool:
-        """Whether to requeue the task: not one besides ``only_task``, nor one that kgnb never queued (an old
-        worker runs it)."""
+        """Return whether this node may requeue the task: not one besides ``only_task``, nor one that kgnb
+        never queued (an old worker runs it).
+        """
         wanted = self._node.only_task in (None, task.id)
         return wanted and (bool(task.queue) or task.status is TaskStatus.CREATED)
 

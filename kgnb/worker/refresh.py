@@ -97,7 +97,7 @@ async def _refresh(job: RefreshJob) -> str:
 
 
 async def _make(ledger: Ledger, novel_id: int) -> tuple[Graph, StoredGraph] | None:
-    """The novel's graph; None where main deleted the novel."""
+    """Return the novel's graph and its stored form; None where main deleted the novel."""
     try:
         record = await ledger.graphs.record(novel_id)
     except InputError:

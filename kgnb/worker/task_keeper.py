@@ -109,7 +109,7 @@ class TaskKeeper:
             return info
 
     def _is_current(self, info: TaskInfo) -> bool:
-        """Whether the provider's models, of which the task has one, are still the same."""
+        """Return whether the provider's models are those that the info was made with."""
         provider = self.providers.find(info.provider.lower_name)
         return provider is None or provider.models == info.provider.models
 
@@ -249,12 +249,12 @@ class TaskKeeper:
             await self.announce()  # main resets a running task that no worker hash names
 
     async def _foreign_tasks(self, held: OpenTask) -> Collection[int]:
-        """The tasks that old workers are at work on, where this might be one."""
+        """Return the ids of tasks of old workers, where this task might be one; () else."""
         first = held.claim.fresh and held.info is None
         return await self.stores.queue.foreign_tasks() if first else ()
 
     async def _forget_elsewhere(self, claim: Claim) -> set[int]:
-        """Take the task out of every other queue; return its chapters that are in flight from there."""
+        """Take the task out of every other queue; return the ids of its chapters in flight from there."""
         queue = self.stores.queue
         others = [name for name in await self.providers.all_queues(queue) if name != claim.queue]
         return await queue.forget_task(others, claim.task_id)
@@ -262,7 +262,8 @@ class TaskKeeper:
     async def _list_chapters(
         self, held: OpenTask, wanted: Sequence[int], in_flight: Collection[int], dead: Collection[int]
     ) -> bool:
-        """List chapters in the queue, but none in flight from another one: these are asked about already.
+        """List chapters in the queue, but none in flight from another one; return whether any was listed.
+        Raises LeaseLost.
 
         Those of ``dead`` leave the dead list.
         """
@@ -300,7 +301,7 @@ class TaskKeeper:
         )
 
     async def _is_deserted(self, task: Task, queue: QueueName) -> bool:
-        """Whether the task was opened from another queue that no longer has it."""
+        """Return whether the task was opened from another queue that no longer has it."""
         if task.queue in ("", queue):
             return False
         opened_from = QueueName(task.queue)
@@ -309,7 +310,7 @@ class TaskKeeper:
         return task.id not in await self.stores.queue.find_tasks([opened_from])
 
     async def _info_of_opened(self, claim: Claim, opening: Opening) -> TaskInfo | None:
-        """The info of a task that was opened, with its names frozen; None where it was deleted meanwhile."""
+        """Return the info of an opened task, with its names frozen; None where it was deleted meanwhile."""
         if (known := await self.info(claim.task_id, claim.queue)) is not None:
             return known
         route = await self._router.route(opening.task, claim.queue)

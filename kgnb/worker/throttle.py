@@ -64,7 +64,7 @@ class _Call:
 
     @property
     def chars(self) -> int:
-        """Characters of the prompt."""
+        """Number of characters of the prompt."""
         return len(self.prompt.system) + len(self.prompt.user)
 
 
@@ -208,7 +208,7 @@ class ProviderThrottle:
     # --- afterwards
 
     async def _own_failure(self, call: _Call, error: errors.ProviderError) -> errors.RequestUnanswered | None:
-        """The request's own failure, as the provider answers others; None where it isn't."""
+        """Return the error of the request itself, if the provider answers others; None else."""
         key, answers = call.provider.lower_name, partial(self._answers, call)
         if isinstance(error, errors.ReplyError):
             self.judge.on_answer(key, call.prompt.hash, call.passage)
@@ -230,8 +230,9 @@ class ProviderThrottle:
         return own
 
     async def _without_blame(self, call: _Call, error: errors.ProviderError) -> errors.ProviderError:
-        """EndpointWrong for a rejected request where the provider rejects others too, ProviderPaused where it
-        is paused for that by now: no chapter is to blame; else ``error``."""
+        """Return EndpointWrong for a rejected request where the provider rejects others too, ProviderPaused
+        where it is paused for that by now: no chapter is to blame; else ``error``.
+        """
         key = call.provider.lower_name
         if type(error) is not errors.RequestRejected or self.judge.has_answered(key, call.started):
             return error
@@ -246,12 +247,13 @@ class ProviderThrottle:
         return found
 
     async def _answers(self, failed: _Call) -> bool:
-        """Whether the provider answers a :meth:`_test`."""
+        """Return whether the provider answers a :meth:`_test`."""
         return await self._test(failed) is None
 
     async def _test(self, failed: _Call) -> Exception | None:
-        """Send a short request, for which the task of the ``failed`` one pays; return its failure, None where
-        the provider answers."""
+        """Send a short request at the cost of the ``failed`` one's task; return its failure, None where the
+        provider answers.
+        """
         started = self.judge.now(failed.provider.lower_name)
         spending = replace(failed.spending, usage=Usage())
         call = _Call(failed.client, TEST_PROMPT, failed.model, spending, lambda: False, started)
@@ -381,7 +383,9 @@ class ProviderThrottle:
 
 
 def _may_be_own(error: errors.ProviderError) -> bool:
-    """Whether one request alone may fail so: unlisted models may be served, and firewalls read texts."""
+    """Return whether such an error may be one request's alone: unlisted models may be served, and firewalls
+    read texts.
+    """
     firewall = isinstance(error, errors.AuthRejected) and error.facts.get("status") == 403
     return firewall or isinstance(error, errors.RateLimited | errors.ProviderDown | errors.EndpointWrong)
 

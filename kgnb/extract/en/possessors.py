@@ -168,7 +168,7 @@ class Possessors:
 
     @cached_property
     def _writings(self) -> list[int]:
-        """Offset of each journal or letter in the chapter."""
+        """Offsets of the journals and letters in the chapter, ascending."""
         return [start for start, _ in writings(self._text)]
 
     @cached_property

@@ -169,7 +169,9 @@ def _nearest(people: Located, form: str, names: Iterable[str], kind: str) -> Ite
 
 
 def _bare_titles(people: Located) -> Iterator[Link]:
-    """行者 and 王行者, where hardly anybody else has that title."""
+    """Yield a link between a title alone (行者) and the name (王行者) with at least 80 % of the occurrences
+    of all names with this title, if the title is as frequent as the name.
+    """
     bearers = defaultdict[str, Counter[str]](Counter)
     for name in people.candidates:
         for title in {title_of(name), head_of(name)} & people.offsets.keys():
@@ -181,7 +183,9 @@ def _bare_titles(people: Located) -> Iterator[Link]:
 
 
 def _elders(people: Located) -> Iterator[Link]:
-    """老太太 and 老祖宗 are 顾母 or 何老太太, if the book has one."""
+    """Yield links between words for a family's eldest (老太太, 老祖宗) and the two most frequent names of
+    elders (何老太太, 顾母).
+    """
     for titles, ends in _ELDERS.items():
         called = (n for n in people.accepted if n.removeprefix(called_by(n) or surname_of(n)) in ends)
         mentions = Counter({name: len(people.offsets[name]) for name in called})
@@ -203,8 +207,9 @@ def _before_full_names(people: Located) -> Iterator[tuple[str, Counter[str]]]:
 
 
 def _apposed(people: Located) -> Iterator[Link]:
-    """县令何恭, 何恭何县令: a title beside whom it names; one name before another twice in a book is a list
-    of two, but for a rank."""
+    """Yield links between a title and a full name directly beside it (县令何恭, 何恭何县令), for names that
+    follow the title often enough.
+    """
     for title, after in _before_full_names(people):
         for name, n in after.most_common(2):
             often = title[-1] in words.RANK_ENDS or n >= 0.05 * people.accepted[title]

@@ -22,7 +22,9 @@ MANY = 1_000
 
 
 def _encode(text: str) -> bytes:
-    """Two bytes a character; a question mark for what has no such form (emoji, lone surrogates)."""
+    """Return the text in UTF-16, two bytes for each character; "?" for characters beyond (emoji, lone
+    surrogates).
+    """
     code = text.encode(_UTF16, "replace")
     return code if len(code) == 2 * len(text) else _BEYOND_BMP.sub("?", text).encode(_UTF16, "replace")
 

@@ -124,7 +124,7 @@ def cohesive_bigrams(bigrams: Mapping[str, int], chars: Mapping[str, int], least
 
 
 def _room(text: str, at: int, most: int) -> int:
-    """How many characters before ``at`` may belong to a name."""
+    """Return how many characters right before ``at``, 0 to ``most``, may belong to a name."""
     for n in range(1, most + 1):
         if at < n or text[at - n] in NEVER_BEFORE_HEAD or not is_han(text[at - n]):
             return n - 1
@@ -180,7 +180,9 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
 
 
 def _is_cohesive_name(word: str, cohesive: Container[str]) -> bool:
-    """Whether a name that ends like a house is one by its characters: 霁村, but not 周村."""
+    """Return whether a word that ends like a family's house is a name by its cohesive characters: 霁村 →
+    True; 周村 → False.
+    """
     return word[1:] in cohesive or (word in cohesive and word[0] not in words.COMMON_SURNAMES)
 
 
@@ -212,7 +214,9 @@ def with_neighbours(
 def _by_name(
     text: str, offsets: Iterable[int], size: int, names: Container[str]
 ) -> Iterable[tuple[str, array[int]]]:
-    """Those of the names of a size that stand behind an offset → its offsets."""
+    """Return (name, offsets) of those of ``names`` with ``size`` characters that stand at an offset of the
+    text.
+    """
     found: dict[str, array[int]] = defaultdict(lambda: array("I"))
     for at in offsets:
         if (name := text[at + 1 : at + 1 + size]) in names:
@@ -221,7 +225,7 @@ def _by_name(
 
 
 def _tally(chars: Iterable[str]) -> dict[str, int]:
-    """Each character → times."""
+    """Return character → number of times."""
     counts: dict[str, int] = {}
     for char in chars:
         counts[char] = counts.get(char, 0) + 1

@@ -117,7 +117,7 @@ class ForeignNames:
 
 
 def _initials(names: Collection[str]) -> dict[str, str]:
-    """A full name whose first part is a single sound (德·布莱克) → the only one that it may stand for."""
+    """Return abbreviated full name (德·布莱克) → the only full name that it may stand for."""
     alike: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name in names:
         alike[name[0], _PARTS.split(name)[-1]].append(name)
@@ -126,7 +126,7 @@ def _initials(names: Collection[str]) -> dict[str, str]:
 
 
 def _bearers(full: Iterable[str], known: set[str]) -> dict[str, set[str]]:
-    """Part, or name that is some parts in a row → the longest full names with it."""
+    """Return part, or name of several parts in a row → the longest full names that contain it."""
     names = {tuple(_PARTS.split(n)): n for n in full if n in known}
     rows = {parts: _rows(parts) for parts in names}
     shorter = {row for found in rows.values() for row in found}
@@ -139,13 +139,13 @@ def _bearers(full: Iterable[str], known: set[str]) -> dict[str, set[str]]:
 
 
 def _rows(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """All parts in a row, but not all parts."""
+    """Return all runs of neighbouring parts, without the run of all parts: (a, b) → [(a,), (b,)]."""
     ends = range(1, len(parts) + 1)
     return [parts[a:b] for b in ends for a in range(b) if b - a < len(parts)]
 
 
 def _with_titles(text: str, names: set[str]) -> dict[str, str]:
-    """Name with a title → the name."""
+    """Return name with a title → the name, for those that occur: {"索亚先生": "索亚"}."""
     if not names:
         return {}
     pattern = re.compile(f"({trie_pattern(names)})({trie_pattern(words.FOREIGN_TITLES)})")
@@ -153,12 +153,14 @@ def _with_titles(text: str, names: set[str]) -> dict[str, str]:
 
 
 def _sounds_foreign(run: str) -> bool:
-    """Whether at least half of the characters are such as hardly write anything but sounds."""
+    """Return whether at least half of the characters are those that write foreign sounds, and the first two
+    differ.
+    """
     return 2 * sum(char in words.FOREIGN_SOUNDS for char in run) >= len(run) and run[0] != run[1]
 
 
 def _runs(text: str) -> Counter[str]:
-    """Runs of sounds beside no dot → occurrences, without the first sound of a word that follows."""
+    """Return run of foreign sounds without a dot beside it → occurrences."""
     found: Counter[str] = Counter()
     for match in _RUN.finditer(text):
         start, end = match.span()
@@ -173,7 +175,9 @@ def _runs(text: str) -> Counter[str]:
 
 
 def _most_frequent_ends(counts: Counter[str]) -> Counter[str]:
-    """The counts with those of a longer form that is a more frequent one and a sound or two added to it."""
+    """Return the counts with those of a longer form added to a more frequent shorter form (one or two sounds
+    less).
+    """
     found: Counter[str] = Counter()
     for name, n in counts.items():
         shorter = [name[:-1], name[:-2], name[1:]]

@@ -139,6 +139,6 @@ def is_full_name(
 
 
 def _tells(role: str, first: str, known: Container[str]) -> bool:
-    """Whether a role is one, and its end and the name's first character are no word (叫屈)."""
+    """Return whether a word is a role, and no word crosses its end and the name's first character (叫屈)."""
     trade = role in known and role[-1] in _TRADE_ENDS
     return (trade or is_role(role) or role in _CALLS) and role[-1] + first not in known

@@ -41,13 +41,13 @@ KIN_CHARS = frozenset(c for noun in KIN for c in noun.words if is_han(c))
 
 @cache
 def _kin_pattern() -> re.Pattern[str]:
-    """A group for each of ``KIN``, in their order; compiled once for all who ask, and when they do."""
+    """Return the pattern of all kin nouns, with a group for each of ``KIN`` in its order; cached."""
     return re.compile(rf"(?:{'|'.join(f'({noun.words})' for noun in KIN)})\Z")
 
 
 @cache
 def _single() -> frozenset[str]:
-    """The nouns of ``KIN`` that are one character."""
+    """Return the kin nouns of one character; cached."""
     return frozenset(filter(_kin_pattern().fullmatch, KIN_CHARS))
 
 

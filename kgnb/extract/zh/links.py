@@ -184,14 +184,16 @@ def _with_courtesy_names(
 
 
 def _stands_as_name(bare: str, form: str, classifier: NameClassifier, counts: _Counts) -> bool:
-    """Whether what precedes a name without its surname precedes names; of a common word, surely so."""
+    """Return whether the characters before a given name without its surname are those before names."""
     alone = classifier.with_neighbours([bare])[bare]
     alone.left[form[-len(bare) - 1]] -= counts[form]
     return classifier.left_score(alone) >= (0.3 if bare in classifier.common_words else -0.3)
 
 
 def _with_heads(classifier: NameClassifier, persons: Persons, counts: _Counts) -> Iterator[Link]:
-    """青云 and 青云大仙, 守田老汉 and 何守田: a name and the same with a head."""
+    """Yield links between a name and the same name with a head noun: 青云 and 青云大仙, 何守田 and
+    守田老汉.
+    """
     fulls, longer = defaultdict[str, list[str]](list), defaultdict[str, Counter[str]](Counter)
     for full in persons:
         if surname_of(full):
@@ -213,7 +215,7 @@ def _with_heads(classifier: NameClassifier, persons: Persons, counts: _Counts) -
 
 
 def _is_stem(stem: str, n: int, classifier: NameClassifier, persons: Persons, counts: _Counts) -> bool:
-    """Whether what is left of a name without its head may be one."""
+    """Return whether the rest of a name without its head noun may be a name itself."""
     if stem in persons or stem in classifier.known_places:
         return stem in persons
     candidate = classifier.candidates.get(stem)
@@ -224,8 +226,9 @@ def _is_stem(stem: str, n: int, classifier: NameClassifier, persons: Persons, co
 def _longer_forms(
     text: str, classifier: NameClassifier, persons: Persons, given: Collection[str]
 ) -> Iterator[Link]:
-    """紫阳真君 and 真君, 狸七戒 and 七戒: a name behind what stands before hardly anything else, or hardly
-    before other names, and is no name itself."""
+    """Yield links between a name and a longer form of it: 真君 and 紫阳真君. The characters in front are
+    hardly ever elsewhere.
+    """
     found = list(classifier.bigrams.find_all(persons))
     mentions = Counter(name for _, name in found)
     likely: dict[str, Link] = {}
@@ -250,7 +253,7 @@ def _longer_forms(
 
 
 def _can_precede(word: str, name: str) -> bool:
-    """Whether the word may be part of a longer name."""
+    """Return whether a word may be the beginning of a longer form of the name."""
     if not is_han(word) or word[0] in words.DETERMINERS - words.NUMERALS:
         return False
     if word in words.MODIFIERS | words.FAMILIAR_PREFIXES or word[-1] == name[-1]:
@@ -261,8 +264,9 @@ def _can_precede(word: str, name: str) -> bool:
 
 
 def _nicknames(text: str, classifier: NameClassifier, persons: Persons) -> Iterator[Link]:
-    """铁臂熊王虎: a word that stands before one person's name only, more often than that name's share of all
-    names explains (a log-likelihood ratio, Dunning 1993), and alone as a name does."""
+    """Yield links between a nickname and the one full name that it precedes (铁臂熊王虎), by a log-likelihood
+    ratio (Dunning 1993).
+    """
     fulls = [name for name in persons if surname_of(name)]
     places, bearers = array("I"), list[str]()
     for at, name in classifier.bigrams.find_all(fulls):
@@ -295,7 +299,9 @@ def _nicknames(text: str, classifier: NameClassifier, persons: Persons) -> Itera
 
 
 def _surnames_with_nicknames(links: Sequence[Link], persons: Persons) -> Iterator[Link]:
-    """王矮虎 and 王英, nicknamed 矮脚虎: a surname and characters of a nickname, in their order."""
+    """Yield links between a full name and its surname with characters of its nickname, in their order: 王英
+    (矮脚虎) and 王矮虎.
+    """
     nicknames = defaultdict[str, list[tuple[str, str]]](list)
     for full, nickname, kind, _ in links:
         if kind in ("号", "绰号"):
@@ -309,7 +315,7 @@ def _surnames_with_nicknames(links: Sequence[Link], persons: Persons) -> Iterato
 
 
 def _can_be_nickname(word: str, classifier: NameClassifier, persons: Persons) -> bool:
-    """Whether no part of the word is a name, a word for many people or grammar."""
+    """Return whether no part of the word is a name, a word for many people or grammar."""
     if not is_han(word) or not words.NEVER_IN_NAMES.isdisjoint(word) or word[-2:] in words.GENERIC:
         return False
     if is_role(word) or is_role(word[1:]) or is_role(word[:2]):  # 贼臣, 副先锋, 大圣吩咐

@@ -63,7 +63,9 @@ def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
 
 
 def _place_penalty(candidate: Candidate) -> float:
-    """For what ends like a place and stands where places do: 到白杨镇, 何青峰上."""
+    """Return what to subtract for a word that ends like a place and stands where places do (到白杨镇,
+    何青峰上); 0.0 or more.
+    """
     if candidate.speaks or candidate.name[-1] not in _PLACES_BEHIND:
         return 0.0
     within = share_of(candidate.right, words.LOCALIZERS)
@@ -89,7 +91,9 @@ def foreign_score(candidate: Candidate, common_words: Mapping[str, float], *, tr
 
 
 def _grammar_penalty(candidate: Candidate) -> float:
-    """For measure words before it and plurals behind: they go with common nouns."""
+    """Return what to subtract for measure words before the candidate and plurals behind it, as common nouns
+    have; 0.0 or more.
+    """
     penalty = 0.0
     if not words.DETERMINERS.isdisjoint(candidate.left):
         titled = titled_surname(candidate.name) or candidate.name[-1] in words.NUMERALS
@@ -144,7 +148,7 @@ def word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> flo
 
 
 def _phrase_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> float:
-    """For a form that pieces of phrases have."""
+    """Return what to subtract for a form that pieces of phrases have; 0.0 or more."""
     name, penalty = candidate.name, 0.0
     if len(name) == 3 and name[-1] in words.NUMERALS and name[:2] in common_words:
         penalty += 1.5  # 封条|一贴
@@ -163,7 +167,9 @@ def _phrase_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> 
 
 
 def _speaks_as_person(candidate: Candidate) -> bool:
-    """Whether it often speaks, and no measure word precedes it."""
+    """Return whether the candidate often speaks (10 times and 15 %), and hardly ever follows a
+    measure word.
+    """
     often = candidate.speaks >= max(10, 0.15 * candidate.count)
     return often and share_of(candidate.left, words.MEASURES) < 0.05
 
@@ -226,7 +232,9 @@ def most_frequent(side: Mapping[str, int]) -> tuple[str, int]:
 
 
 def _effective_number(side: Mapping[str, int]) -> float:
-    """Number of equally frequent neighbours of the same diversity (inverse Simpson index)."""
+    """Return the number of equally frequent neighbours of the same diversity (inverse Simpson index): {"a":
+    2, "b": 2} → 2.0; {} → 0.0.
+    """
     total = sum(side.values())
     return total * total / max(1, sum(n * n for n in side.values()))
 

@@ -118,7 +118,9 @@ class NameClassifier:
         self._favour()
 
     def _read(self, clauses: Callable[[], Clauses], forks: bool) -> dict[str, Candidate]:
-        """Read the text's bigrams and clauses, and look words up; return all that may be names."""
+        """Read the text's bigrams, clauses and words; return name → candidate for all strings that may be
+        names.
+        """
         text, least = self.text, self._least
         self.bigrams = BigramIndex(text)
         self._counts = self.bigrams.characters()
@@ -166,7 +168,9 @@ class NameClassifier:
         return score + (UNKNOWN_WORD if self._is_unknown(candidate.name, candidate) else 0.0)
 
     def _is_unknown(self, word: str, candidate: Candidate) -> bool:
-        """Whether a candidate is or ends with a cohesive bigram that no dictionary knows, and is no place."""
+        """Return whether a candidate is a cohesive bigram that no dictionary knows, and stands as no place
+        does.
+        """
         known = self.common_words.get(word, 0.0) >= (RARE if word[:1] == word[1:] else 0.01)  # 豆豆
         if word not in self._cohesive or known:
             return False
@@ -179,7 +183,9 @@ class NameClassifier:
         self._right = self._odds((c.right for c in seeds), _BEHIND)
 
     def _sure(self) -> list[Candidate]:
-        """The candidates that the first seeds make sure of: seeds of the second round (self-training)."""
+        """Return the candidates that the first seeds make certain: seeds of the second round
+        (self-training).
+        """
         likely = {w: own for w, own in self._own.items() if own >= SURE_SCORE - 2 * MOST_OF_SIDE}
         sure = {
             w
@@ -207,7 +213,9 @@ class NameClassifier:
         return log_odds(counts, self._priors, PSEUDO_COUNT, LOW, math.inf, usual)
 
     def _seeds(self) -> list[Candidate]:
-        """Speakers that have a surname and are no word, no title and no extension of another speaker."""
+        """Return the candidates from which the neighbours of names are learnt: speakers with a surname that
+        are no word, else the most frequent names by form.
+        """
         sure = [
             c
             for c in self.candidates.values()
@@ -224,7 +232,9 @@ class NameClassifier:
         return [c for c in sure if c.name[:-1] not in names]
 
     def _context_score(self, candidate: Candidate) -> float:
-        """The mean log odds of its neighbours, shrunk where there are few of them."""
+        """Return the candidate's score by its neighbours on both sides, smaller where there are few; above 0
+        speaks for a name.
+        """
         sure = candidate.count / (candidate.count + SHRINKAGE)
         left = sure * mean_log_odds(candidate.left, self._left, 0.0)
         right = sure * mean_log_odds(candidate.right, self._right, 0.0)
@@ -243,8 +253,7 @@ class NameClassifier:
         return mean_log_odds(found.right, self._right, 0.0)
 
     def _is_name(self, word: Candidate) -> bool:
-        """Whether a dictionary's word acts as a person and has the neighbours of names, on the left above
-        all."""
+        """Return whether a dictionary's word acts as a person and has the neighbours of names."""
         sides = self.left_score(word) >= LIKE_NAMES and self.right_score(word) >= -0.1
         return sides and acts_as_person(word)
 
@@ -352,14 +361,17 @@ class NameClassifier:
         )
 
     def _begins_within(self, candidate: Candidate) -> bool:
-        """Whether nearly always a title or another candidate goes on in it: no 王何恭 is meant in 国王何恭,
-        no 傅何恭 in 太傅何恭."""
+        """Return whether at least 70 % of the occurrences begin inside a title or another candidate: 王何恭
+        in 国王何恭.
+        """
         before, left = most_frequent(candidate.left)
         word = before + candidate.name
         return left >= 0.7 * candidate.count and (word in self.candidates or is_role(word[:2]))
 
     def _is_shared_beginning(self, candidate: Candidate) -> bool:
-        """Whether a surname and a character hardly stand but in longer names: 何明 of 何明珠 and 何明月."""
+        """Return whether a surname and a character stand hardly anywhere but in several longer names: 何明 of
+        何明珠 and 何明月.
+        """
         name = candidate.name
         if len(name) != 2 or name[0] not in words.COMMON_SURNAMES:
             return False
@@ -375,7 +387,7 @@ class NameClassifier:
         return len(names) > 1 and alone <= SHARED * candidate.count
 
     def _is_extension(self, candidate: Candidate, kept: Mapping[str, Candidate]) -> bool:
-        """Whether the candidate is a shorter name plus what happens to be beside it."""
+        """Return whether the candidate is a more frequent, shorter name of ``kept`` plus a neighbour."""
         name = candidate.name
         for size in range(2, len(name)):
             head, tail = kept.get(name[:size]), kept.get(name[-size:])
@@ -388,7 +400,9 @@ class NameClassifier:
         return within is not None and candidate.count < 0.5 * within.count  # 何|子安|慌
 
     def _adds_surname(self, candidate: Candidate, tail: Candidate) -> bool:
-        """Whether the name is ``tail`` with a surname (何子安), not with a verb or noun (封何恭, 马十三)."""
+        """Return whether the candidate is ``tail`` with a surname (何子安), not with a verb or noun (封何恭,
+        马十三).
+        """
         head = candidate.name.removesuffix(tail.name)
         titled = tail.name[0] == "老" and head_of(tail.name)  # 何老君 is 老君
         if head not in words.SURE_SURNAMES or len(tail.name) != 2 or titled:

@@ -60,9 +60,10 @@ def _is_called(text: str, start: int, end: int) -> bool:
 
 
 def _addresses(told: Told, teller: str, places: Mapping[str, Sequence[Place]]) -> list[str]:
-    """Surname and title by which others only call somebody, mostly the narrator: 何小姐, or 管我叫何老板.
+    """Return the surnames with titles by which others only call a person near the narrator: 何小姐, or
+    管我叫何老板.
 
-    ``places``: person → where it is named.
+    ``places``: person → places of the names.
     """
     surname = surname_of(teller)
     family = [name for name in places if surname and name != teller and name.startswith(surname)]
@@ -77,13 +78,13 @@ def _addresses(told: Told, teller: str, places: Mapping[str, Sequence[Place]]) -
 
 
 def _is_address(told: Told, start: int, end: int) -> bool:
-    """Whether somebody is called so, or says that others call him so."""
+    """Return whether a place calls somebody by the name, or says that others call the narrator so."""
     own = _CALL_ME.search(told.text, max(0, start - 8), start) is not None
     return own or (told.in_speech(start) and _is_called(told.text, start, end))
 
 
 def _may_be_his(told: Told, start: int, others: Sequence[int]) -> bool:
-    """Whether the narrator, and none of his kin, is there when a name is called."""
+    """Return whether 我, but none of ``others`` and no kin of the narrator's, stands near a called name."""
     k = bisect_left(told.own, start - SCENE)
     here = k < len(told.own) and told.own[k] < start + SCENE
     i = bisect_left(others, start - SCENE)
@@ -93,7 +94,7 @@ def _may_be_his(told: Told, start: int, others: Sequence[int]) -> bool:
 
 
 def _is_stated(text: str, start: int, end: int) -> bool:
-    """Whether the words before a name say that it is of who says 我, in speech or not."""
+    """Return whether the words before a name say that it is the speaker's own (我叫何恭)."""
     if _SAYS.search(text, max(0, start - 12), start):
         return True
     return bool(_IS.search(text, max(0, start - 6), start) and _ENDS.match(text, end))

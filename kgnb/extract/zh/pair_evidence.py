@@ -233,11 +233,13 @@ def are_apart(pair: Pair) -> bool:
 
 
 def _differ(one: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether both are names, none of which is within one of the other's."""
+    """Return whether both sets have names, and no name is a part of one of the other set; False if either is
+    empty.
+    """
     return bool(one and other) and not any(a in b or b in a for a in one for b in other)
 
 
 def _is_of_kin(name: str) -> bool:
-    """Whether the title is a wife's or an elder's: 何太太, 何大娘 and 何太公, but not 何姑娘."""
+    """Return whether the title is a wife's or an elder's: 何太太, 何大娘, 何太公 → True; 何姑娘 → False."""
     title = max((t for t in words.WOMENS_TITLES | _OF_KIN if name.endswith(t)), key=len, default="")
     return title in _OF_KIN

@@ -122,7 +122,7 @@ class People:
         return dict.fromkeys((*self.accepted, *(name for pair in self.links for name in pair)))
 
     def _is_own(self, name: str) -> bool:
-        """Whether a name is no nickname that only a link shows."""
+        """Return whether a name is accepted or given: no nickname that only a link shows."""
         return name in self.accepted or name in self.given
 
     def _add(self, links: Iterable[Link]) -> None:
@@ -132,14 +132,14 @@ class People:
                 kinds[kind] = max(value, kinds.get(kind, 0.0))
 
     def _locate(self, more: Iterable[str]) -> dict[str, array[int]]:
-        """Where each name stands, and not only within a longer one."""
+        """Return name → its offsets, where it isn't a part of a longer name."""
         offsets = {name: array("I") for name in (*self._named(), *more)}
         for start, name in self.classifier.bigrams.find_all(offsets):
             offsets[name].append(start)
         return offsets
 
     def _groups(self) -> dict[str, list[str]]:
-        """Name → the names that the text says are one person's, or that one name adds a surname to."""
+        """Return name → the names that surely belong to the same person, itself included."""
         found = {name: [name] for name in self.offsets}
         for (one, other), kinds in sorted(self.links.items()):
             group = found[one]
@@ -161,22 +161,24 @@ class People:
         return Candidate(name, left=left, right=Counter(text[a + end : a + end + 1] for a in at))
 
     def _likeness(self, name: str) -> float:
-        """How much what stands beside a name stands beside names: mean log odds of both sides."""
+        """Return how much the name's neighbours are those of names: sum of the mean log odds of
+        both sides.
+        """
         found = self.neighbours(name)
         return self.classifier.left_score(found) + self.classifier.right_score(found)
 
     def _strangeness(self, name: str) -> float:
-        """Share of a name's places behind another surname or a measure word."""
+        """Return the share, 0 to 1, of the name's places behind another surname or a measure word."""
         at = self.offsets[name]
         return sum(self.text[a - 1 : a] in _STRANGE for a in at) / max(1, len(at))
 
     def _telling(self, name: str) -> float:
-        """Share of a name's places at which it is somebody's: 对建国说."""
+        """Return the share, 0 to 1, of the name's places at which it stands as a person does (对建国说)."""
         at = self.offsets[name][:SAMPLE]
         return len(telling(self.text, at, len(name))) / max(1, len(at))
 
     def _fitting(self, form: str) -> frozenset[str]:
-        """Names of those who may be meant by a form of address, are near and keep out of its sentences."""
+        """Return the names that a form of address may mean: near it, and not in the same sentences."""
         bearers = self.votes[form].bearers if form in self.votes else ()
         return frozenset(name for name in bearers if self._fits(form, name))
 

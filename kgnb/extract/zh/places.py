@@ -56,7 +56,9 @@ def kind_of(name: str) -> str:
 
 
 def _without_fragments(formed: set[str], counts: Mapping[str, int]) -> set[str]:
-    """Drop pieces of a longer name (城大学), and names with what happens to precede them (连天玄宗)."""
+    """Return ``formed`` without pieces of longer names (城大学) and names with a chance neighbour in front
+    (连天玄宗).
+    """
     dropped = set()
     for word in formed:
         for size in range(2, len(word)):
@@ -68,7 +70,7 @@ def _without_fragments(formed: set[str], counts: Mapping[str, int]) -> set[str]:
 
 
 def _is_piece(word: str, right: Mapping[str, int], places: Container[str], *, vague: bool) -> bool:
-    """Whether mostly a character follows that makes another word of its end: 上梁|山, 头观|看.
+    """Return whether mostly one character follows that makes another word of the end: 上梁|山, 头观|看.
 
     ``vague``: whether the end is mostly another word than a place's.
     """
@@ -79,7 +81,9 @@ def _is_piece(word: str, right: Mapping[str, int], places: Container[str], *, va
 
 
 def _can_be_name(word: str, persons: set[str]) -> bool:
-    """Whether no part of the word speaks against a name: grammar, a verb of motion in front, a person."""
+    """Return whether no part of the word speaks against a place's name: grammar, a verb of motion in front, a
+    person.
+    """
     if word in persons or word[0] in words.DETERMINERS or word[0] in words.BEFORE_PLACE:
         return False
     if not persons.isdisjoint((word[:2], word[:3], word[1:], word[2:])):
@@ -96,7 +100,9 @@ def _follows_prepositions(left: Mapping[str, int], count: int, share: float) -> 
 
 
 def _is_organization(word: str, left: Mapping[str, int], right: Mapping[str, int], count: int) -> bool:
-    """Whether what precedes it varies, and its people or deeds follow often enough."""
+    """Return whether the characters before the word vary, and words for its people or deeds follow often
+    enough.
+    """
     if word[0] in words.GENERIC_ORG_HEADS or len(left) < 3 or max(left.values()) >= 0.7 * count:
         return False
     share = 0.2 if word[-2:] in words.LONG_PLACE_ENDS or word[-3:] in words.LONG_PLACE_ENDS else 0.3

@@ -129,7 +129,7 @@ class Possessors:
 
     @cached_property
     def _by_given(self) -> dict[str, Mention]:
-        """Bare given name by which the chapter calls a person elsewhere → the person: 权弟孙翊."""
+        """Given name of one character → the person whom the chapter calls so elsewhere: 权 in 权弟孙翊."""
         return {m.form: m for m in reversed(self._masked.people) if len(m.form) == 1 and not is_narrators(m)}
 
     def meant(self, pronoun: str, at: int, kin: KinNoun, bearer: Mention) -> Possessor | None:
@@ -177,7 +177,9 @@ class Possessors:
         return None
 
     def _may_be_meant(self, mention: Mention, bearer: Mention, *, pronoun: bool) -> bool:
-        """Whether a person may be meant: not whose something is."""
+        """Return whether a mention may be the possessor: no possessive follows it, and it isn't the
+        bearer.
+        """
         owns = self._text[mention.end : mention.end + 1] in ("的", "之", "家")
         mine = is_narrators(mention) and (pronoun or is_owner(self._text, mention))
         return not (owns or mine) and mention.entry.name != bearer.entry.name
@@ -192,7 +194,9 @@ class Possessors:
         pronoun: bool,
         speech: bool,
     ) -> Possessor | None:
-        """The only person who may be meant; of several the subject, if he is of the bearer's house."""
+        """Return the only fitting person of ``near``, of several the subject of the bearer's house; None if
+        none or several fit.
+        """
         fitting = [m for m in near if _may_own(m.entry, kin, bearer.entry)]
         house = [m for m in fitting if _are_of_one_house(m.entry, kin, bearer.entry)]
         found = house or fitting
@@ -207,7 +211,9 @@ class Possessors:
         return Possessor(found[-1], LIKELY) if house and (pronoun or begins) else None
 
     def _sentence_before(self, begin: int) -> int:
-        """Where the sentence before one that begins at a place begins; the same place for a new paragraph."""
+        """Return the offset at which the sentence before ``begin`` begins; ``begin`` at the start of a
+        paragraph.
+        """
         if begin < 2 or self._text[begin - 1] not in "。！；;!":
             return begin
         return behind_last(self._text, ENDS + QUOTES, max(0, begin - LONGEST), begin - 1)
@@ -238,12 +244,14 @@ class Possessors:
 
 
 def _is_word(before: str, word: str) -> bool:
-    """Whether a noun of one character is no part of a longer word: 使女, 老父."""
+    """Return whether a noun of one character is no part of a longer word (使女, 老父); True for
+    longer nouns.
+    """
     return len(word) > 1 or (before in _BEFORE_NOUN and before + word != "使女")
 
 
 def _may_own(owner: NameEntry, kin: KinNoun, bearer: NameEntry) -> bool:
-    """Whether the surnames allow such kin; a wife's says nothing of her children's."""
+    """Return whether the surnames allow such kin; True if either is unknown or a wife's."""
     if not kin.of_house or owner.name.endswith(_MARRIED) or bearer.name.endswith(_MARRIED):
         return True
     mine, theirs = sure_surname(owner.name), sure_surname(bearer.name)

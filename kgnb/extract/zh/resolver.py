@@ -17,13 +17,13 @@ def people_of(text: str) -> People:
 
 
 def _own_names(people: People, members: Names) -> list[str]:
-    """The names of a cluster that are no titles of several; none where all are only forms of address."""
+    """Return the names of a cluster without titles of several people; [] if all are only forms of address."""
     persons = people.accepted.keys() - people.titles_of_many
     return [] if persons.isdisjoint(members) else [n for n in members if n not in people.titles_of_many]
 
 
 def _canonical_rank(people: People, name: str, names: Names) -> tuple[bool, bool, bool, bool, int, str]:
-    """Full names first, those that are no surname + courtesy name or title; then the more frequent."""
+    """Return a sort key for the name to show: full names highest, then the more frequent."""
     titled = titled_surname(name) or given_of(name) in words.TITLES_AFTER_GIVEN
     full = bool(surname_of(name)) and not titled
     given = given_of(name) not in people.courtesy and name not in people.courtesy

@@ -30,7 +30,9 @@ simplified edition, 0.22 to 0.37 in a traditional one."""
 
 @cache
 def _tables() -> tuple[dict[int, str], dict[int, str]]:
-    """Traditional → simplified: of characters that only traditional texts have, and of all."""
+    """Return two tables, code of a traditional character → simplified one: of characters that only
+    traditional texts have, and of all.
+    """
     _, only_traditional, both = _TABLE.read_text("utf-8").splitlines()
     certain = {ord(pair[0]): pair[1] for pair in only_traditional.split()}
     return certain, certain | {ord(pair[0]): pair[1] for pair in both.split()}
@@ -38,7 +40,7 @@ def _tables() -> tuple[dict[int, str], dict[int, str]]:
 
 @cache
 def _foldable() -> re.Pattern[str]:
-    """Matches what folding may change: most texts have hardly any of it."""
+    """Return the pattern of the characters that folding changes; cached."""
     basic = "".join(chr(code) for code in _tables()[0] if code < 0x10000)
     # The rare characters beyond the basic plane are one range: listed singly they slow every match down.
     return re.compile(f"[{basic}\U00010000-\U0010ffff]+")

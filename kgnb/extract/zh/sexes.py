@@ -58,13 +58,15 @@ class Sexes:
         return ("他" if he > she else "她") if clear else ""
 
     def _tally(self, names: Iterable[str]) -> tuple[int, int]:
-        """How often all the names are a man's, and a woman's."""
+        """Return (votes for a man, votes for a woman) over all the names."""
         known = self._known
         votes = [known.get(name) or known.setdefault(name, self._votes(name)) for name in names]
         return sum(he for he, _ in votes), sum(she for _, she in votes)
 
     def _votes(self, name: str) -> tuple[int, int]:
-        """How often the name, or else the title behind it or the next pronoun, is a man's, and a woman's."""
+        """Return (votes for a man, votes for a woman) of a name: by its own title, else by titles behind it
+        and the next pronouns.
+        """
         places = self._offsets.get(name, ())
         he, she = len(places) * name.endswith(_MENS), len(places) * name.endswith(_WOMENS)
         for at in places[:SAMPLE] if he == she else ():

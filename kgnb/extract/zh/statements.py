@@ -89,13 +89,15 @@ class Statements:
         yield from self._conferred()
 
     def _courtesy_names(self, introduced: dict[int, str]) -> Iterator[Statement]:
-        """姓何名恭字子安 and 程勇，字伯远."""
+        """Yield the statements of courtesy names: 姓何名恭字子安; 程勇，字伯远. ``introduced``: offset → full
+        name.
+        """
         for match in _COURTESY.finditer(self._text):
             full = introduced.get(match.end(1)) or self.bearer_before(match.start())
             yield from (Statement(full, alias, "字") for alias in match.groups() if full and alias)
 
     def _epithets(self) -> Iterator[Statement]:
-        """人称, 号, 小名: what else the text says someone is called."""
+        """Yield the statements of other names that the text states with 人称, 号, 小名."""
         for match in _EPITHET.finditer(self._text):
             alias, order = match["alias"], match[0][0] in "，,"
             full = self._called_so(match.start(), alias)
@@ -106,20 +108,22 @@ class Statements:
                     yield Statement(full, alias.removesuffix("先生"), "号")
 
     def _called_so(self, at: int, alias: str) -> str:
-        """The full name of whom the words at a place call by an alias."""
+        """Return the full name that the words at an offset call by ``alias``; "" for none."""
         callers = self._text[at] in "，,管"  # before it stands who calls: 何慧管他叫“老陈”
         full = "" if self._text[at] == "管" else self.bearer_before(at) or self._topic(at)
         return full or (self._namesake_before(at, alias) if callers else "")
 
     def _namesake_before(self, at: int, alias: str) -> str:
-        """The last full name before that has the surname of a form of address: 何慧芳，…，都叫她何老师."""
+        """Return the last full name before an offset with the alias's surname (何慧芳，…，都叫她何老师); ""
+        for none.
+        """
         surname = titled_surname(alias) or sure_surname(alias)
         places = range(at - 2, max(-1, at - PASSAGE), -1) if surname else ()
         found = (self.name_at(place) for place in places if self._text.startswith(surname, place))
         return next((name for name in found if name and not titled_surname(name)), "")
 
     def _quoted(self) -> Iterator[Statement]:
-        """总镖头“铁臂金刀”何恭, 正是“铁臂金刀”何恭: what is quoted between a role and a name."""
+        """Yield the statements of nicknames quoted between a role and a name: 总镖头“铁臂金刀”何恭."""
         for match in _QUOTED.finditer(self._text):
             before = self._text[max(0, match.start() - 3) : match.start()]
             full = self.name_at(match.end())
@@ -128,7 +132,7 @@ class Statements:
                 yield Statement(full, match[1], "号")
 
     def _proper_names(self) -> Iterator[Statement]:
-        """黑牛的大名何守田: what somebody with a nickname is called in full, at the end of a clause."""
+        """Yield the statements of full names of persons known by a nickname: 黑牛的大名何守田."""
         for match in _PROPER.finditer(self._text):
             full, at = match[1], match.start()
             if not surname_of(full):
@@ -142,13 +146,15 @@ class Statements:
                 yield Statement(full, who, "号")
 
     def _titled_before(self, at: int) -> str:
-        """The surname and title that end before ``at``, hardly ever used: 这位左大人名唤左秉忠."""
+        """Return the surname with a title that ends right before ``at`` (这位左大人名唤左秉忠); ""
+        for none.
+        """
         at -= self._text[at - 1 : at] == "，"
         found = (self._text[max(0, at - n) : at] for n in (4, 3))
         return next((form for form in found if titled_surname(form)), "")
 
     def _ranks(self) -> Iterator[Statement]:
-        """二小姐明珠, 明珠是我们二小姐, 次女明珠: ranks within a house."""
+        """Yield the statements of ranks within a house: 二小姐明珠, 次女明珠."""
         for rank, name in self._ranked():
             for title in _SAME.get(rank[1:], (rank[1:],)) if name else ():  # 二小姐 is 二姑娘, too
                 yield Statement(name, rank[0] + title, "排行")
@@ -165,7 +171,9 @@ class Statements:
             yield order + _CHILDREN["女" if "女" in match["sex"] else "子"][0], self.name_at(match.end())
 
     def _conferred(self) -> Iterator[Statement]:
-        """封何恭为越王, 何恭自立为越王: a rank that is hardly told of before was nobody else's."""
+        """Yield the statements of conferred ranks (封何恭为越王), unless the rank is often
+        mentioned before.
+        """
         told = list(self._conferred_on())
         ranks = {said.alias for _, said in told}
         places = defaultdict[str, list[int]](list)
@@ -188,8 +196,9 @@ class Statements:
                 yield start, Statement(full, rank, "封")
 
     def _topic(self, at: int) -> str:
-        """The name that begins a sentence about nobody else (何恭是账房，外号铁算盘), or told
-        (这人姓何，名恭，…，外号铁算盘)."""
+        """Return the name that the sentence at ``at`` is about (何恭是账房，外号铁算盘); "" for none, and
+        where others are named.
+        """
         before = self._text[max(0, at - 60) : at]
         if named := _NAMED.search(before):
             return named[1] + named[2]
@@ -223,6 +232,6 @@ class Statements:
         return best or (full if (full := self._family_before(at) + given) in self._names else "")
 
     def _family_before(self, at: int) -> str:
-        """The surname of the last full name before a place: 孙坚有四子：…；次子名权."""
+        """Return the surname of the last full name before ``at`` (孙坚有四子：…；次子名权); "" for none."""
         found = (self.name_at(place) for place in range(at - 2, max(-1, at - PASSAGE), -1))
         return next((surname_of(name) for name in found if name and surname_of(name)), "")

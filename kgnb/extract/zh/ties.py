@@ -102,7 +102,7 @@ class _Chapter:
         yield _statement(one, frame.type, other, _label(found[0]), [found.span()], NAMED)
 
     def _of_copula(self, _: Frame, found: re.Match[str]) -> Iterator[Statement]:
-        """乙是甲的妹妹, 他是甲的儿子, 乙是我妹妹."""
+        """Yield the statements of a copula: 乙是甲的妹妹, 乙是我妹妹."""
         word, groups = found["noun"], found.groupdict()
         if (noun := kin_noun(word, 0, len(word))) is None:
             return
@@ -122,12 +122,14 @@ class _Chapter:
                 yield from _said(kin, owner, bearer, found.span())
 
     def _listed(self, at: int) -> Sequence[Mention]:
-        """The person at a place and those who are listed before it."""
+        """Return the person at an offset with those listed before: 甲、乙 → both."""
         before = _LIST_BEFORE.search(self._text, max(0, at - WINDOW), at)
         return self._masked.within(before.start() if before else at, at + 1)
 
     def _of_family(self, _: Frame, found: re.Match[str]) -> Iterator[Statement]:
-        """甲有两个儿子，大的叫乙，小的叫丙."""
+        """Yield the statements of a listed family (甲有两个儿子，大的叫乙，小的叫丙), siblings among the
+        children included.
+        """
         word = found["noun"]
         if (noun := kin_noun(word, 0, len(word))) is None:
             return
@@ -140,7 +142,9 @@ class _Chapter:
                 yield _statement(one.entry, "SIBLING", other.entry, word, [found.span()], ALONE)
 
     def _of_group(self, frame: Frame, found: re.Match[str]) -> Iterator[Statement]:
-        """甲、乙兄弟二人: of those who are listed as many as are counted."""
+        """Yield a statement for each two of a counted group (甲、乙兄弟二人), the last ones listed; none if
+        fewer are listed than counted.
+        """
         named = {m.entry.name: m.entry for m in self._masked.within(*found.span())}
         if counted := found.groupdict().get("count"):
             many = _COUNTS.get(counted[0], 2)
@@ -154,7 +158,9 @@ class _Chapter:
             yield _statement(one, frame.type, other, _label(found[0]), [found.span()], ALONE)
 
     def _of_subject(self, _: Frame, found: re.Match[str]) -> Iterator[Statement]:
-        """甲…，后娶乙为妾; 甲…，生了一个儿子，今年十六岁，名叫乙."""
+        """Yield the statement of a noun or verb whose possessor is the sentence's subject:
+        甲…，后娶乙为妾.
+        """
         bearer, word = self._masked.at(found.start("b")), found.groupdict().get("noun")
         if word is None:
             kin = KinNoun(_WIFE, _label(found[0]), found.start())
@@ -168,7 +174,9 @@ class _Chapter:
             yield from _said(kin, owner, bearer, found.span())
 
     def _couples(self) -> Iterator[Statement]:
-        """王先生 and 王太太, neighbours in a sentence; 何旺 and 何旺家的."""
+        """Yield a statement for each couple by name: 王先生 and 王太太 side by side in a sentence, 何旺 and
+        何旺家的.
+        """
         persons = {m.entry.name: m for m in self._masked.people}
         for name, wife in persons.items():
             if name.endswith(_OF_HUSBAND) and (his := persons.get(name[:-2])):
@@ -187,7 +195,7 @@ class _Chapter:
     # --- nouns before a name
 
     def _of_nouns(self) -> Iterator[Statement]:
-        """长子甲, 其弟名唤甲; items of a list are of one possessor: 长子甲，次子乙."""
+        """Yield the statements of kin nouns before names: 长子甲，次子乙; a list has one possessor."""
         last: tuple[int, str, Possessor | None] = (-1, "", None)  # where its sentence begins, type, possessor
         child: Mention | None = None  # the bearer of the last item
         for bearer in self._masked.people:
@@ -219,8 +227,9 @@ class _Chapter:
                     yield from _said(kin, owner, one, (kin.start, bearer.end))
 
     def _noun_before(self, at: int) -> tuple[KinNoun, str] | None:
-        """The noun of kin that the name at a place bears, and what joins them: none in 父亲是甲的司机, in
-        妻子，甲三岁那年, or in 他嫂子甲的媳妇."""
+        """Return (kin noun of the name at ``at``, words between both); None for none, and where the noun is
+        another's: 父亲是甲的司机; 妻子，甲三岁那年; 他嫂子甲的媳妇.
+        """
         begin, after = max(0, at - WINDOW), self._text[at + 1 : at + 2]
         link = _LINK.search(self._text, begin, at)
         end = link.start() if link else at
@@ -243,7 +252,9 @@ class _Chapter:
         return KinNoun(noun, self._text[start:end], start), mark
 
     def _counted(self, kin: KinNoun, behind: int) -> Sequence[Mention]:
-        """The others of 二子甲、乙 and of 父母甲和乙."""
+        """Return the further persons of a counted noun (二子甲、乙) or a couple's (父母甲和乙), listed from
+        ``behind`` on; () for other nouns.
+        """
         end = kin.start + len(kin.word)
         if not kin.noun.couple and not _COUNTED.search(self._text, max(0, kin.start - 4), end):
             return ()
@@ -251,7 +262,7 @@ class _Chapter:
         return self._masked.within(behind, listed.end()) if listed else ()
 
     def _is_unreal(self, start: int, end: int) -> bool:
-        """Whether what is said in a part is supposed, wished, compared, denied or asked."""
+        """Return whether the words at ``start``-``end`` are supposed, wished, compared, denied or asked."""
         begin = behind_last(self._text, ENDS + QUOTES + "：", max(0, start - LONGEST), start)
         return bool(_UNREAL.search(self._text, begin, end) or _ASKS.match(self._text, end))
 

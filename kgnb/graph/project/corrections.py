@@ -97,7 +97,9 @@ def _move_edges(graph: Graph, moved: Mapping[NodeKey, NodeKey]) -> None:
 
 
 def _change_kind(corrector: Corrector, decision: Decision) -> bool:
-    """Not a person: another kind of entity in the same chapters, or nothing."""
+    """Remove a character, or make another kind of entity of it in the same chapters; return whether the name
+    is known.
+    """
     graph, node = corrector.graph, corrector.person(decision.names[0])
     if node is None:
         return False

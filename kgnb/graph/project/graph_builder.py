@@ -223,7 +223,7 @@ class GraphBuilder:
         return self._one_key(named), own
 
     def _one_key(self, key: NodeKey) -> NodeKey:
-        """The same tuple for all edges of a node: a book has several hundred thousand."""
+        """Return an equal key, always the same object: a book has several hundred thousand edges."""
         return self._keys.setdefault(key, key)
 
     def _key(self, here: ResolvedChapter, label: str, name: str) -> NodeKey | None:
@@ -297,7 +297,7 @@ class GraphBuilder:
             facts.add_texts(role=text)
 
     def _type_and_label(self, word: str) -> tuple[str, str]:
-        """(enabled type that ``word`` names, ""), else (KNOWS, ``word``)."""
+        """Return (enabled type that ``word`` names, ""); for any other word ("KNOWS", the word as label)."""
         found = self._types.get(word)
         if found is None:
             name = relation_type(word, self._context.types)

@@ -50,7 +50,7 @@ class Record:
         )
 
     def _decisions_until(self, number: int) -> list[Decision]:
-        """The decisions without the names in merges that only later chapters have."""
+        """Return the decisions, merges without names that only later chapters have."""
         merged = {name for one in self.decisions if one.kind == "merge" for name in one.names}
         if not merged:
             return list(self.decisions)

@@ -251,7 +251,7 @@ class _Combiner:
             self._groups.update(dict.fromkeys(names, part))
 
     def _connected(self, name: str) -> set[str]:
-        """``name`` and all names that links connect to it, directly or not (breadth-first search)."""
+        """Return ``name`` and all names that links connect to it, directly or not (breadth-first search)."""
         found, queue = {name}, [name]
         for one in queue:  # grows while it is iterated
             new = [n for n in self._links.get(one, ()) if n not in found]

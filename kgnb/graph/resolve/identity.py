@@ -416,7 +416,7 @@ class Persons:
     # --- display name
 
     def _display_name(self, names: Sequence[str]) -> str:
-        """The name of a class that the graph shows.
+        """Return the name of a class that the graph shows.
 
         A name that a decision prefers; else, among those that replies use (if any is), an unambiguous one,
         then the one with most mentions in the name table, then the one in most chapters.

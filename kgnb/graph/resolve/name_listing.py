@@ -102,7 +102,7 @@ def list_names(
 
 
 def _key(names: NameResolution, entry: NameEntry) -> tuple[str, str]:
-    """(label, name that the graph uses) of a table's entry."""
+    """Return (label, name that the graph uses) of a table's entry."""
     name = names.form(entry.name)
     return entry.kind, names.persons.person(name) if entry.kind == "Character" else name
 

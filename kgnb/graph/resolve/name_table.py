@@ -97,7 +97,9 @@ def _links(characters: Iterable[NameEntry], name_of: Mapping[str, str]) -> tuple
 
 
 def _unambiguous_aliases(entries: Iterable[NameEntry]) -> dict[str, str]:
-    """Alias → name, for aliases of exactly one entry that are neither generic nor an entry's own name."""
+    """Return alias → name, for aliases of exactly one entry that are neither generic nor an entry's
+    own name.
+    """
     owners: dict[str, set[str]] = defaultdict(set)
     names = set()
     for entry in entries:

@@ -83,7 +83,7 @@ def folded(name: str) -> str:
 
 
 def _names(one: ChapterNames) -> set[str]:
-    """A chapter's names and aliases, except those of events."""
+    """Return a chapter's names and aliases, except those of events."""
     found = {name for name, (label, _) in one.known.items() if label != "Event"}
     for mention in one.mentions:
         found.update(mention.aliases, (mention.name,))
@@ -91,7 +91,9 @@ def _names(one: ChapterNames) -> set[str]:
 
 
 def _respelled(table: TableSpellings, chapters: Sequence[ChapterNames]) -> dict[str, str]:
-    """Folded form → form to show, for names that chapters spell in several ways or unlike the table."""
+    """Return folded form → form to show, for names that chapters spell in several ways or unlike
+    the table.
+    """
     counts: Counter[str] = Counter()
     for one in chapters:
         counts.update(_names(one))

@@ -133,7 +133,7 @@ def queue_program() -> str:
 
 
 def _hold(folder: DataFolder) -> int:
-    """Take the clients' lock; waits for the end of a supervisor that is about to stop."""
+    """Take the clients' lock, after the end of a supervisor that is about to stop; return its handle."""
     hold = try_lock(folder.clients, wait=True, shared=True)
     assert hold is not None
     return hold

@@ -53,7 +53,9 @@ class CypherEngine:
         return [{name: self._plain(value) for name, value in row.items()} for row in rows]
 
     def _plain(self, value: Any) -> Any:
-        """Nodes as their properties, relationships and paths as the driver's."""
+        """Return a value in the form of the neo4j driver: nodes as their properties, relationships and paths
+        as lists.
+        """
         match value:
             case list():
                 return [self._plain(one) for one in value]

@@ -132,7 +132,9 @@ def name_of(copy: Path) -> str:
 
 
 def _names(record: Path, how: str = "mode=rw") -> tuple[str | None, str | None]:
-    """The names of the last copy and of the one before, which is still there if the last was cut short."""
+    """Return the names of the last copy and of the copy before (which is still there if the last was
+    interrupted); (None, None) without any.
+    """
     try:
         with closing(sqlite3.connect(f"file:{quote(str(record))}?{how}", uri=True)) as c:
             found = c.execute("SELECT copied, copied_before FROM kgnb_schema").fetchone()

@@ -116,7 +116,9 @@ def writable(folder: Path) -> bool:
 
 
 def _own_copy(settings: Settings) -> str:
-    """The copy of the record that an earlier machine left, while this one has nothing of its own."""
+    """Return the path of the copy that an earlier machine left; "" if there is none, or this machine has a
+    record.
+    """
     copy = settings.copy_folder if settings.embedded_sql else None
     there = copy is not None and (copy / RECORD).is_file()
     return str(copy) if there and not settings.sqlite_path.exists() else ""
@@ -203,7 +205,7 @@ def _data_folders(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _is_plain_file(path: Path) -> bool:
-    """Whether it is a file, not a link to one: links could lead anywhere."""
+    """Return whether a path is a file, not a link to one: links could lead anywhere."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
@@ -232,7 +234,7 @@ def _own(record: Path, part: str) -> str:
 
 @contextmanager
 def _closed(source: Path) -> Iterator[None]:
-    """Keep a data folder from being opened. Raises InputError when it is open here."""
+    """Keep a data folder from being opened during the block. Raises InputError when it is open here."""
     lock = source / ".lock"
     with ExitStack() as stack:
         if _is_plain_file(lock) and os.access(lock, os.W_OK) and stack.enter_context(file_lock(lock)) is None:

@@ -121,7 +121,7 @@ def _is_left(server: subprocess.Popen[bytes], clients: IO[str], grace: float) ->
 
 
 def _start(plan: Plan, folder: DataFolder) -> subprocess.Popen[bytes]:
-    """Start the server. Its configuration goes through a pipe."""
+    """Start the server and return its process; its configuration goes through a pipe."""
     run_dir = Path(plan.socket).parent
     run_dir.mkdir(mode=0o700, exist_ok=True)
     config = _CONFIG.format(
@@ -160,7 +160,7 @@ def _log(text: str) -> None:
 
 
 def _quoted(path: str) -> str:
-    """Quote a path for Valkey's configuration, each byte as \\xNN."""
+    """Return a path in quotes for Valkey's configuration, each byte as \\xNN."""
     return '"' + "".join(f"\\x{byte:02x}" for byte in os.fsencode(path)) + '"'
 
 

@@ -298,12 +298,12 @@ def _checked(type_: str) -> str:
 
 
 def _between(type_: str) -> str:
-    """The edge from ``a`` to ``b``."""
+    """Return the pattern of the edge from ``a`` to ``b``."""
     return f"(a)-[e:{_checked(type_)}]->(b)"
 
 
 def _node(label: str) -> str:
-    """A pattern to MERGE by the row's key."""
+    """Return the pattern of a node that MERGE finds by the row's key."""
     rest = ", novel_id: $novel" if len(KEYS[label]) > 1 else ""
     return f"(n:{label} {{{KEYS[label][0]}: r[0]{rest}}})"
 

@@ -160,7 +160,9 @@ def _is_type(name: str) -> bool:
 
 @cache
 def _columns(type_: str) -> itemgetter[tuple[Any, ...]]:
-    """What takes the properties of :func:`cypher.edge_properties`, in their order, from a record."""
+    """Return a function that takes the properties of :func:`cypher.edge_properties`, in their order, from a
+    record.
+    """
     return itemgetter(*(_EDGE_HEAD + cypher.EDGE_COLUMNS.index(c) for c in cypher.edge_properties(type_)))
 
 

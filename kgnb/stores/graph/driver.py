@@ -62,7 +62,7 @@ _READ_ONLY = "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase"
 
 
 def _in_thread(method: M) -> M:
-    """The method of BoltDriver, run in its thread."""
+    """Return the method of BoltDriver that runs in its thread."""
 
     @wraps(method)
     async def run(self: BoltDriver, *args: Any, **kwargs: Any) -> Any:
@@ -220,7 +220,9 @@ class BoltDriver:
         return await self._repeat(once)
 
     async def _repeat(self, once: Callable[[AsyncSession, float], Awaitable[T]]) -> T:
-        """Await ``once(session, seconds left)``, again whenever it loses a race."""
+        """Return the result of ``once(session, seconds left)``, awaited again whenever it loses a race.
+        Raises ServiceDown at the time limit.
+        """
         async with self._writers:
             end = time.monotonic() + self._timeout
             while True:
@@ -247,7 +249,7 @@ class BoltDriver:
             raise self._error(error) from error
 
     def _error(self, error: Exception) -> ServiceError:
-        """Map a driver's error to kgnb's, by type and code."""
+        """Return kgnb's error for a driver's error, by type and code."""
         facts: dict[str, Any] = {"service": "bolt", "where": self.where}
         code = _code(error)
         if _lost_race(error):
@@ -279,7 +281,7 @@ def _code(error: Exception) -> str:
 
 
 def _lost_race(error: Exception) -> bool:
-    """Whether another transaction won a race, so that this one may succeed when repeated."""
+    """Return whether another transaction won a race, so that this one may succeed when repeated."""
     return isinstance(error, (TransientError, ConstraintError)) or _code(error) in _OVERTAKEN
 
 

@@ -55,12 +55,14 @@ def _refused_words(words: list[str]) -> Iterator[str]:
 
 
 def _is_name(before: str, after: str) -> bool:
-    """Whether a word between these is a variable, property, label, type, parameter or key of a map."""
+    """Return whether a word between these two is a name (variable, property, label, …) rather than
+    a keyword.
+    """
     return before in set(".:|&!$(,[") or after in set(".:,)]=<>+")
 
 
 def _reads(words: list[str]) -> bool:
-    """Whether the dotted name that the words begin with is that of a procedure that only reads."""
+    """Return whether the dotted name at the beginning of the words is a procedure's that only reads."""
     name = []
     for position, word in enumerate(words):
         if position % 2 == 0:

@@ -190,7 +190,9 @@ class GraphStore:
 
 
 def _others_turn(rows: Sequence[Sequence[Any]], after: int | None) -> RefreshTurn | None:
-    """What ``REFRESH_STATE`` tells of another refresh, as begin_refresh returns it; None: it is free."""
+    """Return the turn of another refresh in rows of ``REFRESH_STATE``, as begin_refresh returns it; None if
+    the lease is free.
+    """
     number, refreshed, held, *_ = rows[0] if rows else (0, 0, False)
     if after is not None and refreshed > after:
         return "done", refreshed
@@ -198,7 +200,7 @@ def _others_turn(rows: Sequence[Sequence[Any]], after: int | None) -> RefreshTur
 
 
 def _parts(statements: Iterable[Statement]) -> Iterator[Statement]:
-    """Split statements so that none has more than :data:`BATCH` rows."""
+    """Yield the statements, split so that none has more than :data:`BATCH` rows."""
     for text, rows in statements:
         for start in range(0, len(rows), BATCH):
             yield Statement(text, rows[start : start + BATCH])

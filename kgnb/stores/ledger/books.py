@@ -198,7 +198,7 @@ def existing_novels(c: sa.Connection, novel_ids: Collection[int]) -> set[int]:
 
 
 def _novel_of_text(c: sa.Connection, book: Book) -> int | None:
-    """The novel that this very text was imported as."""
+    """Return the id of the novel that this very text was imported as; None for none, or a deleted one."""
     found = c.scalar(sa.select(t.books.c.novel_id).where(t.books.c.sha256 == book.sha256))
     if found is None or found in existing_novels(c, [found]):
         return found
@@ -207,8 +207,9 @@ def _novel_of_text(c: sa.Connection, book: Book) -> int | None:
 
 
 def _rename(c: sa.Connection, novel_id: int, book: Book) -> tuple[str, tuple[str, str] | None]:
-    """Give the novel, and tasks named after it, the title and author that the user gave. Return its title,
-    and (title, author) before if anything changed."""
+    """Give the novel, and tasks named after it, the title and author that the user gave; return its title,
+    and (title, author) before, None if nothing changed.
+    """
     n, k = t.novels.c, t.tasks.c
     title, author = c.execute(sa.select(n.title, n.author).where(n.id == novel_id)).one()
     title, author = title or "", author or ""
@@ -223,9 +224,11 @@ def _rename(c: sa.Connection, novel_id: int, book: Book) -> tuple[str, tuple[str
 
 
 def _find_edition(c: sa.Connection, book: Book) -> tuple[int | None, tuple[int, str] | None]:
-    """The novel of which this text is an edition, and a similar one (id, title) of which it may be one.
+    """Return (id of the novel of which this text is an edition or None, (id, title) of a novel of which it
+    may be one or None).
 
-    Only novels that kgnb imported count: main may split chapters differently.
+    Only novels that kgnb imported count: main may split chapters differently. Raises InputError for an
+    unknown ``edition_of``.
     """
     n = t.novels.c
     query = sa.select(n.id, n.title, n.author).where(n.id.in_(sa.select(t.books.c.novel_id)))
@@ -249,7 +252,9 @@ def _find_edition(c: sa.Connection, book: Book) -> tuple[int | None, tuple[int, 
 
 
 def _candidates(c: sa.Connection, book: Book, novels: Mapping[int, tuple[str, str]]) -> list[int]:
-    """Novels of the book's title, and those that were imported with some of its chapters."""
+    """Return the ids of novels with the book's title or some of its chapters, most shared chapters first, at
+    most COMPARED_NOVELS.
+    """
     h = t.chapter_hashes.c
     shared: Counter[int] = Counter()
     for page in pages(list({chapter.hash for chapter in book.chapters}), IDS_PER_STATEMENT):
@@ -268,14 +273,14 @@ def _lengths(c: sa.Connection, novel_id: int) -> dict[str, int]:
 
 
 def _sample(c: sa.Connection, novel_id: int) -> Iterable[str]:
-    """Texts of some of the novel's chapters, from its beginning to its end."""
+    """Return the texts of some of the novel's chapters, from its beginning to its end."""
     ids = [one.id for one in _stored_chapters(c, novel_id)]
     sampled = ids[:: max(1, len(ids) // SAMPLED_CHAPTERS)][:SAMPLED_CHAPTERS]
     return read_texts(c, sampled).values()
 
 
 def _stored_chapters(c: sa.Connection, novel_id: int) -> list[StoredChapter]:
-    """The novel's chapters in order."""
+    """Return the novel's chapters in order, each with the hash of its present text."""
     k = t.chapters.c
     query = sa.select(k.id, k.chapter_number, k.title, content_hash(c)).where(k.novel_id == novel_id)
     query = query.order_by(k.chapter_number, k.id)
@@ -341,7 +346,9 @@ def _insert_chapters(
 
 
 def _earlier_ids(c: sa.Connection, novel_id: int, chapters: Sequence[BookChapter]) -> dict[int, int]:
-    """Number of a new chapter → id that its text had in the novel before, if there are extractions of it."""
+    """Return number of a new chapter → id that its text had in the novel before, if there are extractions of
+    it.
+    """
     e = t.extractions.c
     query = sa.select(e.text_hash, e.chapter_id).where(e.novel_id == novel_id)
     removed = ~sa.exists().where(t.chapters.c.id == e.chapter_id)
@@ -445,7 +452,9 @@ def import_exported_book(database: Database, c: sa.Connection, book: Book) -> tu
 
 
 def _other_candidates(c: sa.Connection, known: int, hashes: Sequence[tuple[int, str]]) -> list[int]:
-    """Novels with the book's first chapter: an import of it made while ``known`` had other chapters."""
+    """Return the ids of other novels with the book's first chapter: an import made while ``known`` had other
+    chapters.
+    """
     h = t.chapter_hashes.c
     first = [text_hash for _, text_hash in hashes[:1]]
     found = c.scalars(sa.select(h.novel_id).where(h.text_hash.in_(first), h.novel_id != known).distinct())

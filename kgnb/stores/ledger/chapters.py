@@ -193,7 +193,9 @@ def _set_current_chapters(c: sa.Connection, keys: Iterable[Key], statuses: dict[
 
 
 def _end_result(end: ChapterEnd, stored: int, state: str | None) -> bool | None:
-    """None: still to be written; True: this very holder wrote it before; False: not the caller's."""
+    """Return None if the end is to be written, True if this very holder wrote it before, False if the chapter
+    isn't the caller's.
+    """
     if stored > end.token or state is None:
         return False
     if stored == end.token:
@@ -221,7 +223,9 @@ def _write_ends(c: sa.Connection, ends: Iterable[ChapterEnd]) -> None:
 
 @cache
 def _end_statement(size: int) -> sa.Update:
-    """What ends ``size`` chapters; made once, which takes SQLAlchemy ten times as long as running it."""
+    """Return the statement that ends ``size`` chapters; made once, which takes SQLAlchemy ten times as long
+    as running it.
+    """
     s, b = t.chapter_status.c, sa.bindparam
     ids = [b(f"b_id_{i}", type_=sa.Integer) for i in range(size)]
 

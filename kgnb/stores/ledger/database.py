@@ -319,7 +319,7 @@ def _sqlite_begin(connection: sa.Connection) -> None:
 
 
 def _error_kind(error: sa.exc.DBAPIError) -> _ErrorKind | None:
-    """Classify a driver's error; None for a faulty statement, which isn't the service's failure."""
+    """Return the kind of a driver's error; None for a faulty statement, which isn't the service's failure."""
     orig = error.orig
     if isinstance(orig, sqlite3.Error):
         code = getattr(orig, "sqlite_errorcode", -1)

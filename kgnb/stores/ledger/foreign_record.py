@@ -96,7 +96,9 @@ def _copy_table(found: sqlite3.Connection, c: sa.Connection, table: sa.Table) ->
 
 
 def _rows(found: sqlite3.Connection, table: sa.Table) -> Iterator[Row]:
-    """Rows as stored, with None for columns that an older kgnb's table lacks."""
+    """Yield the rows as stored, with None for columns that an older kgnb's table lacks. Raises BrokenRecord
+    for generated columns.
+    """
     columns = {row["name"]: row["hidden"] for row in found.execute(f"PRAGMA table_xinfo({table.name})")}
     present = [column.name for column in table.columns if column.name in columns]
     if any(columns[name] for name in present):
@@ -117,7 +119,9 @@ def _rows(found: sqlite3.Connection, table: sa.Table) -> Iterator[Row]:
 
 
 def _checked(table: sa.Table, stored: Row) -> Row:
-    """The row with each value as its column's type. Raises BrokenRecord that names table and column."""
+    """Return the row with each value in its column's type. Raises BrokenRecord that names table and
+    column.
+    """
     texts = (value for value in stored.values() if isinstance(value, str))
     if table is not t.chapters and sum(text.count(",") for text in texts) > MAX_ROW_VALUES:
         raise BrokenRecord(f"{table.name}: more values than a row can hold")  # before they take memory
@@ -201,7 +205,9 @@ def _check_name(entry: NameEntry) -> NameEntry:
 
 
 def _check_lists(found: object) -> object:
-    """Refuse lists too long before the items become objects, which take far more memory."""
+    """Return a reply's value. Raises ValueError for lists too long, before the items become objects, which
+    take far more memory.
+    """
     lists = map(found.get, LISTS) if isinstance(found, dict) else ()
     if any(isinstance(items, list) and len(items) > MAX_CHAPTER_ITEMS for items in lists):
         raise ValueError("more than a chapter can hold")

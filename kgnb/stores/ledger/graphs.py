@@ -144,7 +144,7 @@ def _digest(*parts: object) -> str:
 
 
 def _chapters_with_hashes(c: sa.Connection, novel_id: int) -> list[tuple[Chapter, str]]:
-    """The novel's chapters in order, each with the hash of its present text."""
+    """Return the novel's chapters in order, each with the hash of its present text."""
     k = t.chapters.c
     text_hash = content_hash(c).label("hash")
     query = sa.select(k.id, k.novel_id, k.chapter_number, k.title, k.word_count, text_hash)

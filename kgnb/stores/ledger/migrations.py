@@ -75,7 +75,9 @@ def _complete(connection: sa.Connection, present: _Present) -> None:
 
 @contextmanager
 def _one_at_a_time(connection: sa.Connection) -> Iterator[None]:
-    """Serialize nodes that start together: SQLite's transaction locks the file, MySQL commits at each DDL."""
+    """Let one node at a time run the block: SQLite's transaction locks the file, MySQL commits at each DDL.
+    Raises ServiceDown.
+    """
     if connection.dialect.name == "sqlite":
         yield
         return
@@ -204,7 +206,9 @@ _NEUTRAL: tuple[tuple[str, Any], ...] = (
 
 
 def _neutral_value(type_: str) -> Any:
-    """A value for a required column of this SQL type, close to a usual default."""
+    """Return a value for a required column of this SQL type, close to a usual default; 0 for an
+    unknown type.
+    """
     if (first := _ENUM.match(type_)) is not None:
         return first[1].replace("''", "'")
     return next((value for word, value in _NEUTRAL if word in type_.lower()), 0)

@@ -34,7 +34,7 @@ class Names(DatabasePart):
         return read_names(c, novel_id)
 
     def _read_frozen(self, c: sa.Connection, task_id: int) -> list[NameEntry] | None:
-        """The names that the task's prompts use; None before they were frozen."""
+        """Return the names that the task's prompts use; None before they were frozen."""
         stored = c.scalar(sa.select(t.task_facts.c.names).where(t.task_facts.c.task_id == task_id))
         if stored is None:
             return None
@@ -233,7 +233,7 @@ def _row(novel_id: int, decision: Decision) -> Row:
 
 
 def _whole_second(moment: datetime | None) -> datetime | None:
-    """Drop microseconds, which MySQL doesn't store, so that a time is equal in every engine."""
+    """Return the time without microseconds, which MySQL doesn't store; None for None."""
     return moment.replace(microsecond=0) if moment is not None else None
 
 

@@ -169,7 +169,7 @@ def read_config(c: sa.Connection, thing_kinds: tuple[str, ...] = ()) -> TaskConf
 
 
 def _read_options(text: str) -> ProviderOptions:
-    """The valid options of a row that others may have written, one by one: a newer kgnb may know more."""
+    """Return the valid options in a row's JSON text; invalid, unknown and secret ones are left out."""
     found, options = parse_json(text), ProviderOptions()
     for name, value in found.items() if isinstance(found, dict) else ():
         if name not in SECRET_OPTIONS:
@@ -199,20 +199,24 @@ def _provider_rows(c: sa.Connection) -> list[ProviderRow]:
 
 
 def _named(rows: Iterable[ProviderRow], name: str) -> ProviderRow | None:
-    """The row of this name: preferably spelled the same, then active, then the first."""
+    """Return the row of this name, in any letter case: preferably spelled the same, then active, then the
+    first; None for none.
+    """
     same = [row for row in rows if row.provider.lower_name == name.lower()]
     return max(same, key=lambda row: (row.provider.name == name, row.active, -row.id), default=None)
 
 
 def _models(value: Any) -> tuple[str, ...]:
-    """Names from a JSON list of texts or objects, or from a comma-separated text."""
+    """Return the names in a JSON list of texts or objects, or in a comma-separated text, each once; () for
+    anything else.
+    """
     items = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
     names = (i.get("name") or i.get("id") if isinstance(i, dict) else i for i in items)
     return tuple(dict.fromkeys(n.strip() for n in names if isinstance(n, str) and n.strip()))
 
 
 def _kinds(value: Any) -> Iterable[tuple[str, bool]]:
-    """(type, enabled) of each readable entry; a plain text is an enabled type."""
+    """Yield (type, enabled) of each readable entry of a list; a plain text is an enabled type."""
     for item in value if isinstance(value, list) else []:
         if isinstance(item, str):
             yield item.strip(), True
@@ -221,9 +225,8 @@ def _kinds(value: Any) -> Iterable[tuple[str, bool]]:
 
 
 def _relation_types(value: Any) -> tuple[str, ...]:
-    """kgnb's types and enabled ones with a valid name, less those switched off.
-
-    KNOWS always stays: unknown types become KNOWS.
+    """Return kgnb's types and the enabled ones with a valid name, without those switched off; always with
+    KNOWS, which unknown types become.
     """
     given = {kind.upper(): enabled for kind, enabled in _kinds(value)}
     off = {kind for kind, enabled in given.items() if not enabled and kind != "KNOWS"}
@@ -237,7 +240,7 @@ def _relation_types(value: Any) -> tuple[str, ...]:
 
 
 def _labels(value: Any) -> tuple[str, ...]:
-    """The four built-in kinds less those switched off; all four where none would be left."""
+    """Return the four built-in kinds without those switched off; all four where none would be left."""
     off = {_LABEL_OF[kind.lower()] for kind, on in _kinds(value) if not on and kind.lower() in _LABEL_OF}
     return tuple(label for label in EXTRACTED_LABELS if label not in off) or EXTRACTED_LABELS
 

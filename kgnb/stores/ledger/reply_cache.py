@@ -150,7 +150,7 @@ class ReplyCache(DatabasePart):
 
 
 def _unfinished_tasks() -> sa.Select[Any]:
-    """Ids of tasks that may still ask for their replies."""
+    """Return the query for the ids of tasks that may still ask for their replies."""
     k, s = t.tasks.c, t.chapter_status.c
     waiting = sa.exists().where(s.kg_task_id == k.id, s.status.in_(OPEN_STATES))
     settled = sa.exists().where(t.task_facts.c.task_id == k.id, t.task_facts.c.settled == 1)

@@ -48,7 +48,7 @@ class Spending(DatabasePart):
         return self._read_since(c, since) if since is not None else {}
 
     def _read_since(self, c: sa.Connection, day: date) -> dict[SpendingKey, Usage]:
-        """What all nodes spent from ``day`` on."""
+        """Return (provider, model, day) → usage of all nodes from ``day`` on."""
         k = t.spending.c
         query = sa.select(k.provider, k.model, k.day, *usage_columns(t.spending))
         return {(row[0], row[1], row[2]): read_usage(row[3:]) for row in c.execute(query.where(k.day >= day))}

@@ -152,7 +152,9 @@ class TaskCommands(DatabasePart):
 
 
 def _is_finished(c: sa.Connection, task: Task, token: int | None) -> bool:
-    """Whether the task ended; of one that no kgnb ever opened, the status alone decides."""
+    """Return whether the task ended and no chapter is open; of a task that no kgnb ever opened, the status
+    alone decides.
+    """
     if task.status not in CLOSED_STATUSES or not (task.refreshed or token is None):
         return False
     counts = count_states(c, task.id)
@@ -160,7 +162,7 @@ def _is_finished(c: sa.Connection, task: Task, token: int | None) -> bool:
 
 
 def _can_restart(c: sa.Connection, task: Task, token: int | None, only: bool) -> bool:
-    """Whether a retry would start something in a task without failed chapters."""
+    """Return whether a retry would start something in a task without failed chapters."""
     if only or task.status in (*ACTIVE_STATUSES, TaskStatus.PAUSED):
         return False
     foreign = token is None and task.status is TaskStatus.FAILED  # an older worker gave it up as a whole
@@ -168,7 +170,7 @@ def _can_restart(c: sa.Connection, task: Task, token: int | None, only: bool) ->
 
 
 def _reset_chapters(c: sa.Connection, task_id: int, dead: dict[int, int], only: bool) -> int:
-    """Set failed chapters, and dead ones that the ledger thinks open, to pending; return how many."""
+    """Set failed chapters, and dead ones that the ledger thinks open, to pending; return their number."""
     keys = {(task_id, chapter_id) for chapter_id in dead}
     tokens = {chapter_id: token for (_, chapter_id), token in (lock_claims(c, keys) if keys else {}).items()}
     states = read_states(c, task_id)

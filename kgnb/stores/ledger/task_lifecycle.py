@@ -207,7 +207,7 @@ def _start_task(c: sa.Connection, task: Task, facts: dict[str, Any], states: Map
 
 
 def _fail_unreadable(c: sa.Connection, task: Task) -> Task:
-    """End a task as failed that doesn't say which chapters it is about."""
+    """End a task as failed whose list of chapters can't be read; return it. An ended task stays as it is."""
     if task.status in CLOSED_STATUSES:
         return task
     error = say("ledger.chapter_ids")
@@ -216,7 +216,7 @@ def _fail_unreadable(c: sa.Connection, task: Task) -> Task:
 
 
 def _correct_status(c: sa.Connection, task: Task) -> Task:
-    """Restore a finished task's status where main overwrote it after the task was closed."""
+    """Restore a finished task's status where main overwrote it after the task was closed; return the task."""
     if task.status in CLOSED_STATUSES:
         return task
     counts = tasks.count_columns(c, task.id)

@@ -210,7 +210,7 @@ def read_tasks(
 
 
 def _task_query() -> sa.Select[Any]:
-    """Tasks with their ``kgnb_tasks`` columns; :func:`_read_task` reads a row."""
+    """Return the query for tasks with their ``kgnb_tasks`` columns; :func:`_read_task` reads a row."""
     k, f = t.tasks.c, t.task_facts.c
     return sa.select(
         *(k.id, k.novel_id, k.task_name, k.status, k.use_ai, k.chapter_ids, k.error_message),
@@ -219,7 +219,7 @@ def _task_query() -> sa.Select[Any]:
 
 
 def _read_task(row: Any) -> Task:
-    """The task of a :func:`_task_query` row."""
+    """Return the task in a row of :func:`_task_query`."""
     return Task(
         id=row["id"],
         novel_id=row["novel_id"] or 0,
@@ -367,7 +367,7 @@ def _uncovered_chapters(c: sa.Connection, novel_id: int, tasks: Collection[int])
 
 
 def _grown_chapters(c: sa.Connection, skipped: Sequence[int]) -> set[int]:
-    """Chapters that were skipped as too short and aren't any more."""
+    """Return the ids of chapters that were skipped as too short and are long enough now."""
     query = sa.select(t.chapters.c.id, t.chapters.c.content).where(t.chapters.c.id.in_(skipped))
     rows = c.execute(query) if skipped else ()
     return {i for i, text in rows if len("".join((text or "").split())) >= MIN_CHAPTER_CHARS}

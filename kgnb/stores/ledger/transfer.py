@@ -70,7 +70,9 @@ def _read_rows(c: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool])
 
 
 async def _read_book(books: Books, novel_id: int) -> tuple[Book, tuple[int, ...]]:
-    """The novel's book and its chapters' ids; where numbers aren't unique, they are numbered by position."""
+    """Return the novel's book and its chapters' ids; where numbers aren't unique, chapters are numbered by
+    position.
+    """
     novel, text = await books.novel(novel_id), await books.newest_text(novel_id)
     stored = await books.chapters(novel_id)
     texts = await books.texts([chapter.id for chapter in stored])
@@ -86,7 +88,7 @@ async def _read_book(books: Books, novel_id: int) -> tuple[Book, tuple[int, ...]
 
 
 def _extractions(saved: NovelRecord) -> Iterator[list[Row]]:
-    """The novel's rows of all tasks, page by page, read in the caller's thread."""
+    """Yield the novel's rows of all tasks, page by page, read in the caller's thread."""
     chapter = t.extractions.c.chapter_id
     for page in pages(saved.chapters, PAGE):
         where = sa.and_(chapter.in_(page), t.extractions.c.novel_id == saved.novel_id)
@@ -185,8 +187,8 @@ class Transfer(DatabasePart):
     def _take_tasks(
         self, c: sa.Connection, saved: NovelRecord, novel_id: int, chapters: Mapping[int, int]
     ) -> tuple[dict[int, int], set[int]]:
-        """Ids here by ids in the record, and which of them are new: not those of a stored task of the same
-        name, provider and model.
+        """Return (id in the record → id here, ids in the record of newly made tasks); a stored task of the
+        same name, provider and model is used again.
         """
         k, f = t.tasks.c, t.task_facts.c
         query = sa.select(k.id, k.task_name, f.provider, f.model)
@@ -226,7 +228,9 @@ class Transfer(DatabasePart):
     def _insert_missing(
         self, c: sa.Connection, table: sa.Table, task: str, rows: Iterable[Row], tasks: Iterable[int]
     ) -> int:
-        """Insert rows of chapters that have none of their task; return how many. ``task``: its column."""
+        """Insert the rows of chapters that have none of their task; return their number. ``task``: the column
+        with the task's id.
+        """
         query = sa.select(table.c[task], table.c.chapter_id).where(table.c[task].in_(list(tasks)))
         stored = {(task_id, chapter_id) for task_id, chapter_id in c.execute(query)}
         found = {(row[task], row["chapter_id"]): row for row in rows}

@@ -274,7 +274,7 @@ class _Reply(NamedTuple):
 
 
 def _note_refusal(provider: str, reason: str, kind: str, *, certain: bool) -> list[Command]:
-    """The commands that note a refusal; a ``certain`` one (a wrong key) holds for every request."""
+    """Return the commands that note a refusal; a ``certain`` one (a wrong key) holds for every request."""
     key, now = _ANSWER_PREFIX + provider, time.time()
     earlier: list[Command] = [("HDEL", key, "answered_at", "seconds")] if certain else []
     return [
@@ -291,7 +291,7 @@ def _forget_refusals(provider: str) -> Command:
 
 
 def _read_answer(reply: Mapping[bytes, bytes]) -> ProviderAnswer:
-    """The answer in a hash that anyone may write: what is no number is 0, and each time is in a calendar."""
+    """Return the provider's last answer in a hash that anyone may write; 0.0 for what is no number."""
     found = {name: value.decode("utf-8", "replace") for name, value in hash_fields(reply).items()}
     times = {
         name: min(max(0.0, _number(found.get(name))), MAX_PAUSE)

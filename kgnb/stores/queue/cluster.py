@@ -120,7 +120,9 @@ class Cluster:
         return self._clients[at]
 
     async def _ask_owners(self) -> list[Address | None]:
-        """Ask one server after the other, in any order, where the slots are."""
+        """Return the owner of each slot, asked of one server after the other in any order. Raises the last
+        server's error.
+        """
         reply: Any = None
         for server in random.sample(self._servers, len(self._servers)):
             (reply,) = await self._send_to(server, False, [("CLUSTER", "SLOTS")])

@@ -64,7 +64,7 @@ def script_call(name: str, key: str, *args: str | int) -> Command:
 
 @cache
 def _script_sha(name: str) -> str:
-    """Read a script, with ``common.lua`` as its head unless it stands alone; return its SHA-1."""
+    """Return the SHA-1 of a script, with ``common.lua`` as its head unless it stands alone; cached."""
     folder = files("kgnb.stores.queue") / "lua"
     head = "" if name in _STANDALONE else (folder / "common.lua").read_text("utf-8")
     source = head + (folder / f"{name}.lua").read_text("utf-8")

@@ -197,7 +197,9 @@ def _state(reply: Any) -> QueueState:
 
 
 def _is_fresh(record: Mapping[str, Any]) -> bool:
-    """The same rule as common.lua's."""
+    """Return whether a lease's item was pushed again since it was last opened (the same rule as in
+    common.lua).
+    """
     return not record["opened"] or int(record["asked"]) > int(record["answered"])
 
 

@@ -171,7 +171,9 @@ class Presence:
         ]
 
     def _about_command(self, workers: Sequence[WorkerState], slots: int, down: Mapping[str, str]) -> Command:
-        """What kgnb reports beyond the wire contract: its version, the providers' slots, troubles."""
+        """Return the command that reports what is beyond the wire contract: version, the providers' slots,
+        outages.
+        """
         shown = Counter(worker.provider for worker in workers if not worker.kept)
         # More chapters may be in flight: read ahead, or written while their slot has the next one.
         shares = {provider: min(number, slots) for provider, number in shown.items()}
@@ -249,7 +251,7 @@ async def local_nodes(queue: Queue) -> list[NodeInfo]:
 
 
 def _is_alive(identity: bytes) -> bool | None:
-    """Whether the identity's process lives; None where this machine can't know."""
+    """Return whether the identity's process lives; None where this machine can't know."""
     owner = parse_json(identity)
     if not isinstance(owner, dict) or owner.get("host") != host_id():
         return None

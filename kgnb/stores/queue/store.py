@@ -167,9 +167,8 @@ class Queue(QueueInspector):
     def _without_broken(
         self, asks: Sequence[ClaimRequest], replies: Sequence[Any]
     ) -> list[tuple[ClaimRequest, Any]]:
-        """Pair requests and replies, without queues that Redis refuses to read: a key has another type.
-
-        Log each once. Raises ServiceDown and ServiceRefused.
+        """Return (request, reply) for each queue but those with a key of another type, which are logged once.
+        Raises ServiceDown and ServiceRefused.
         """
         answered, broken = [], set()
         for ask, reply in zip(asks, replies, strict=True):
@@ -196,7 +195,8 @@ class Queue(QueueInspector):
         return [("SADD", QUEUES, *names)] if names else []
 
     def _shape(self, asks: Sequence[ClaimRequest]) -> tuple[Sequence[ClaimRequest], QueueName | None]:
-        """Restrict ``asks`` for a chapter that is to run alone; also return the queue that may hand one out.
+        """Return the requests, restricted for a chapter that is to run alone, and the queue that may hand one
+        out or None.
 
         While one runs here: ask for nothing. While one waits: an empty node asks its queue only; a node that
         empties itself for it asks no other queue for chapters.
@@ -338,7 +338,9 @@ class Queue(QueueInspector):
         head: tuple[int, ...],
         args: Callable[[Claim], tuple[str | int, ...]],
     ) -> list[bool]:
-        """Call a script once per queue, with the arguments of all its claims; its answers in their order."""
+        """Call a script once per queue, with the arguments of all its claims; return the answers in the
+        claims' order.
+        """
         by_queue: dict[QueueName, list[int]] = {}
         for i, claim in enumerate(claims):
             by_queue.setdefault(claim.queue, []).append(i)
