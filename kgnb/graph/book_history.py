@@ -285,7 +285,8 @@ def _all_chapters(
     chapters = {number for number, *_ in kept}
     strength = int(edge.number("strength", 5)) if edge else 0
     missing = (own or {0}) - chapters if edge else ()
-    rest = [TieChapter(number, strength) for number in missing]
+    quote = edge.text("evidence") if edge and len(own) == 1 else ""  # of what the tie follows from
+    rest = [TieChapter(number, strength, quote) for number in missing]
     return sorted([*kept.values(), *rest], key=lambda here: here.chapter)
 
 

@@ -16,12 +16,13 @@ def tie_word(edge: GraphEdge) -> str:
 
 
 def told_of(edge: GraphEdge) -> str:
-    """Return what is told of a tie beside its word: a model's description, a kinship word, a reader's reason.
+    """Return what is told of a tie beside its word: a model's description, a kinship word, a reader's reason,
+    or what the tie follows from ("parent → child, child").
 
     "" for other ties that rules found: their description is a scrap of the quote.
     """
     told = edge.text("description")
-    is_kinship = group_of(edge.type) == "family" and told.isalpha()
+    is_kinship = group_of(edge.type) == "family" and (told.isalpha() or " → " in told)
     is_stated = edge.text("extracted_by") == "ai" or is_added(edge)
     return told if (is_kinship or is_stated) and told != edge.text("label") else ""
 

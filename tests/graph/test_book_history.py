@@ -118,3 +118,12 @@ def test_a_tie_has_the_chapters_of_the_graph() -> None:
     graph = novel()
     graph.edges[MAGWITCH, "KNOWS", PIP].properties["chapters"] = [1]
     assert [one.chapter for one in book_history(graph, ROWS, {}).ties[MAGWITCH, "KNOWS", PIP]] == [1]
+
+
+def test_a_tie_that_follows_from_others_has_their_quote() -> None:
+    """Brothers whom no chapter calls so: the graph has the statement that one of them is the father's."""
+    graph = novel()
+    facts = {"strength": 3, "chapters": [3], "evidence": "his second son", "extracted_by": "rule"}
+    graph.edges = {(MAGWITCH, "SIBLING", PIP): GraphEdge(MAGWITCH, "SIBLING", PIP, facts)}
+    [here] = book_history(graph, (), {}).ties[MAGWITCH, "SIBLING", PIP]
+    assert (here.chapter, here.quote) == (3, "his second son")
