@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterable
 from functools import cached_property
 from itertools import compress, takewhile
@@ -17,6 +18,7 @@ from kgnb.core.safe_text import clean
 from kgnb.extract.evidence_quote import shortened
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Event, Extraction, Relation
+from kgnb.extract.word_search import WordSearch
 from kgnb.extract.zh.script import fold
 
 UNVERIFIED_FACTOR = 0.5
@@ -230,6 +232,23 @@ def count_unverified(extraction: Extraction) -> int:
     """Return the number of events and relations that are ``unverified``."""
     claims: list[Event | Relation] = [*extraction.events, *extraction.relations]
     return sum(claim.unverified for claim in claims)
+
+
+def count_names(names: Collection[str], texts: Iterable[tuple[int, str]]) -> dict[int, Counter[str]]:
+    """Return number of a text → its names → how often each stands there, not within a longer one.
+
+    {"Tom", "Tom Dale"} in [(1, "Tom Dale and Tom sat. Tommy stood.")] → {1: {"Tom Dale": 1, "Tom": 1}}.
+    """
+    search = WordSearch(names)
+
+    def is_whole(text: str, at: int, name: str) -> bool:
+        around = text[at - 1 : at] + text[at + len(name) : at + len(name) + 1]
+        return not (name.isascii() and any(char.isalnum() for char in around))
+
+    return {
+        number: Counter(name for at, name in search.longest_in(text) if is_whole(text, at, name))
+        for number, text in texts
+    }
 
 
 def names_in_texts(names: Collection[str], texts: Iterable[str]) -> set[str]:

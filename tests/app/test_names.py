@@ -22,8 +22,10 @@ from kgnb.core.model import TaskConfig
 from kgnb.core.settings import Settings
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import Graph, RecordRow
-from kgnb.graph.project.projection import novel_builder
+from kgnb.graph.project.projection import builder_of, novel_builder, project
+from kgnb.graph.project.record import Record
 from kgnb.graph.resolve.decisions import Decision, combine_decisions
+from kgnb.graph.resolve.name_listing import list_names
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.transfer import read_novel
 from tests.support.built_graphs import NOVEL, chapter, characters, edge, node, people, row, tie
@@ -113,6 +115,32 @@ class TestSettled:
         assert edge(graph, "曹操", "ENEMY", "玄德")
         assert edge(graph, "刘备", "FRIEND", "孙权")
         assert node(graph, "Character", "玄德").properties["chapters"] == [1]
+
+    @pytest.mark.parametrize("provider", ["rules", "deepseek"])
+    def test_a_split_counts_a_chapter_for_whose_names_stand_in_it(self, provider: str) -> None:
+        texts = {1: "刘备见了玄德，刘备笑。", 2: "玄德大骂曹操。玄德走了。", 3: "刘备来了。曹操走了。"}
+        liu = {"name": "刘备", "aliases": ["玄德"], "mentions": 3}
+        contents = [{"characters": [liu]}, {"characters": [liu], "relations": [tie("刘备", "曹操", "ENEMY")]}]
+        rows = [RecordRow(row(n, c, provider=provider)) for n, c in enumerate((*contents, contents[1]), 1)]
+        record = Record(
+            NOVEL,
+            TaskConfig(),
+            [chapter(n) for n in texts],
+            rows,
+            [LIU, CAO],
+            by_hand(("split", "刘备 玄德")),
+            list(texts.items()),
+        )
+        graph = project(record)
+        assert node(graph, "Character", "刘备").properties["chapters"] == [1, 3]
+        assert node(graph, "Character", "玄德").properties["chapters"] == [1, 2, 3]
+        assert edge(graph, "曹操", "ENEMY", "玄德").properties["chapters"] == [2]
+        assert edge(graph, "刘备", "ENEMY", "曹操").properties["chapters"] == [3]
+        builder = builder_of(record)
+        listed = {
+            one.name: one.mentions for one in list_names(builder.graph(whole=True), builder.names, [LIU])
+        }
+        assert (listed["刘备"], listed["玄德"]) == (3, 3)
 
     def test_a_namesake_of_some_chapters(self) -> None:
         decision = Decision(1, "split", ("曹操", "曹操（渡口船夫）"), chapters=(3, 9))

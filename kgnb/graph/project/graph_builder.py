@@ -26,7 +26,13 @@ from kgnb.graph.project.facts import Facts, NodeFacts, ResolvedChapter, TieFacts
 from kgnb.graph.project.protagonists import mark_protagonists, rate_by_mentions
 from kgnb.graph.relation_types import HOSTILE, containment, enabled_types, relation_type, structural_edge
 from kgnb.graph.resolve.alias_evidence import Mention
-from kgnb.graph.resolve.chapter_identity import ChapterNames, ChapterPersons, PersonResolver, known_names
+from kgnb.graph.resolve.chapter_identity import (
+    ChapterNames,
+    ChapterPersons,
+    CountNames,
+    PersonResolver,
+    known_names,
+)
 from kgnb.graph.resolve.decisions import CombinedDecisions
 from kgnb.graph.resolve.name_listing import NameResolution
 from kgnb.graph.resolve.name_table import name_table
@@ -95,7 +101,8 @@ class GraphBuilder:
     @property
     def names(self) -> NameResolution:
         """The persons of the added chapters, and the function that gives a name's spelling."""
-        return NameResolution(self._resolver.persons, self._form)
+        counted = {person: counts.total() for person, counts in self._resolver.counted.items()}
+        return NameResolution(self._resolver.persons, self._form, counted)
 
     def drop_absent(self, absent: AbsentCharacters, find_in_text: FindInText) -> None:
         """Leave out the characters that are nowhere in the book's text; to be called before :meth:`add`."""
@@ -104,6 +111,10 @@ class GraphBuilder:
         counted = [e for e in self._spelling.entries() if e.mentions and e.kind == "Character"]
         known = {form for entry in counted for form in (entry.name, *entry.aliases)}
         self._not_in_book = absent.not_in_book(self._character_key, known, find_in_text)
+
+    def count_split(self, count_names: CountNames) -> None:
+        """Count in the texts the names of persons whom splits changed; to be called before :meth:`add`."""
+        self._resolver.count_split(count_names)
 
     def _character_key(self, name: str) -> NodeKey:
         """Return the key of the character with this name, in any spelling."""
@@ -153,12 +164,19 @@ class GraphBuilder:
         facts = self._add_occurrence(here, key, character.name, character.confidence)
         facts.add_texts(description=character.description, title=character.title)
         facts.score = max(facts.score, character.protagonist_score)
-        facts.mentions += 0 if here.by_ai else character.mentions
+        facts.mentions += 0 if here.by_ai else self._counted(key[1], here) or character.mentions
         facts.add_words("traits", character.traits)
         facts.add_words("aliases", character.aliases)
         if (split_off := self._resolver.split_off.get(key[1])) is not None:
             for name in split_off.keys() & set(character.aliases):  # its new owner occurs here too
-                self._add_occurrence(here, ("Character", split_off[name]), name, IMPLIED)
+                owner = split_off[name]
+                facts = self._add_occurrence(here, ("Character", owner), name, IMPLIED)
+                facts.mentions += 0 if here.by_ai else self._counted(owner, here)
+
+    def _counted(self, person: str, here: ResolvedChapter) -> int:
+        """Return how often the chapter's text names a person whom a split changed; 0 for others."""
+        counts = self._resolver.counted.get(person)
+        return counts[here.chapter.number] if counts else 0
 
     def _is_dropped(self, here: ResolvedChapter, key: NodeKey) -> bool:
         """Return whether the character is left out, and record the tasks that named it."""

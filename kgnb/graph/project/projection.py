@@ -26,7 +26,8 @@ Beyond the wire contract:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from kgnb.core.model import Chapter, Novel, TaskConfig
@@ -38,7 +39,7 @@ from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
 from kgnb.graph.project.corrections import correct
 from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext
 from kgnb.graph.project.record import Record
-from kgnb.graph.resolve.chapter_identity import ChapterNames, chapter_names
+from kgnb.graph.resolve.chapter_identity import ChapterNames, CountNames, chapter_names
 from kgnb.graph.resolve.decisions import CombinedDecisions, combine_decisions
 
 
@@ -61,6 +62,9 @@ def builder_of(record: Record) -> GraphBuilder:
     def find_in_text(forms: Collection[str]) -> Collection[str]:
         return evidence.names_in_texts(forms, (text for _, text in record.texts))
 
+    def count_names(names: Collection[str]) -> Mapping[int, Counter[str]]:
+        return evidence.count_names(names, record.texts)
+
     return novel_builder(
         record.novel,
         record.chapters,
@@ -69,12 +73,18 @@ def builder_of(record: Record) -> GraphBuilder:
         record.config,
         find_in_text,
         combine_decisions(record.decisions),
+        count_names,
     )
 
 
 def _find_nothing(_names: Collection[str]) -> Collection[str]:
     """Return (): no text to find names in."""
     return ()
+
+
+def _count_nothing(_names: Collection[str]) -> Mapping[int, Counter[str]]:
+    """Return {}: no text to count names in."""
+    return {}
 
 
 def _names(row: ExtractionRow) -> ChapterNames:
@@ -90,6 +100,7 @@ def novel_builder(
     config: TaskConfig,
     find_in_text: FindInText = _find_nothing,
     decisions: CombinedDecisions | None = None,
+    count_names: CountNames = _count_nothing,
 ) -> GraphBuilder:
     """Return the builder of the novel's graph, with all chapters added.
 
@@ -98,7 +109,8 @@ def novel_builder(
     ``rows`` are iterated twice, first for their names; if they come in the order of the chapters' numbers
     they are never in memory together. A row without its chapter is ignored; a chapter without a row gets no
     node. ``find_in_text`` is called once at most, for the characters that are neither in the name table nor
-    in the text of a chapter whose row has them.
+    in the text of a chapter whose row has them. ``count_names`` is called once where a decision splits a
+    person's names: a chapter is the person's whose names stand in its text.
     """
     by_id = {chapter.id: chapter for chapter in chapters}
     rows = rows if iter(rows) is not rows else list(rows)
@@ -120,6 +132,7 @@ def novel_builder(
     )
     del ordered  # the builder forgets the names of each chapter that is added
     builder.drop_absent(absent, find_in_text)
+    builder.count_split(count_names)
     for one in rows:
         if (chapter := by_id.get(one.row.chapter_id)) is not None:
             builder.add(chapter, one)

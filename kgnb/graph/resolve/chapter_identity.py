@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kgnb.extract.generic_words import is_generic
@@ -13,6 +13,9 @@ from kgnb.graph.resolve.alias_evidence import ChapterMentions, Mention
 from kgnb.graph.resolve.decisions import CombinedDecisions
 from kgnb.graph.resolve.identity import Persons
 from kgnb.graph.resolve.name_table import ENTITY_LABELS, NameTable
+
+CountNames = Callable[[Collection[str]], Mapping[int, Counter[str]]]
+"""Function from names to: number of a chapter → name → how often it stands in the chapter's text."""
 
 NEARBY_CHAPTERS = 5
 """An ambiguous word means the one person who is called so within this many chapters before and after."""
@@ -63,6 +66,9 @@ class PersonResolver:
         for name, taken in decisions.split_off.items():
             person = person_of(name)
             self.split_off[person] |= {n: other for n in taken if (other := person_of(n)) != person}
+        self.counted: dict[str, Counter[int]] = {}
+        """Person whose names a split changed → number of a chapter → how often the text names them there."""
+        self._unnamed: dict[tuple[str, int], str] = {}
         self._reassigned: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
         for name, other, first, last in decisions.reassigned:
             self._reassigned[person_of(name)].append((first, last, person_of(other)))
@@ -98,11 +104,28 @@ class PersonResolver:
         return (label, self._table.canonical.get(label, {}).get(name, name))
 
     def reassigned(self, person: str, number: int) -> str:
-        """Return the person that a decision puts in place of ``person`` in chapter ``number``; else
-        ``person``.
+        """Return the person that a decision puts in place of ``person`` in chapter ``number``, or who has
+        all the names by which the chapter's text calls that person; else ``person``.
         """
+        person = self._unnamed.get((person, number), person)
         decisions = self._reassigned.get(person, ())
         return next((other for first, last, other in decisions if first <= number <= last), person)
+
+    def count_split(self, count_names: CountNames) -> None:
+        """Count in the chapters' texts the names of persons whom splits changed, if there are any."""
+        people = {*self.split_off, *(p for taken in self.split_off.values() for p in taken.values())}
+        if not people:
+            return
+        names_of = {person: self.persons.names_of(person) for person in people}
+        self.counted = {person: Counter() for person in people}
+        for number, counts in count_names({n for names in names_of.values() for n in names}).items():
+            for person, names in names_of.items():
+                self.counted[person][number] = sum(counts[name] for name in names)
+            for person, taken in self.split_off.items():
+                if taken and not self.counted[person][number]:
+                    best = max(taken, key=lambda name: (counts[name], name))
+                    if counts[best]:
+                        self._unnamed[person, number] = taken[best]
 
     def is_named(self, person: str, quote: str) -> bool:
         """Return whether one of the person's names stands in the quote."""

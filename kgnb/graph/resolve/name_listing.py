@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from kgnb.extract.clustering import joined_from
@@ -16,10 +16,13 @@ from kgnb.graph.resolve.spelling import folded
 
 @dataclass(frozen=True, slots=True)
 class NameResolution:
-    """A novel's persons, and ``form``: the function from a name to the spelling to show."""
+    """A novel's persons, and ``form``: the function from a name to the spelling to show. ``counted``: person
+    whose names a split changed → mentions in the texts.
+    """
 
     persons: Persons
     form: Callable[[str], str]
+    counted: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,8 @@ def list_names(
             aliases = tuple(properties.get("aliases") or ())
             chapters = properties.get("count") or 0
             resolved = next((form for form in (name, *aliases) if (label, form) in counts), name)  # renamed
-            mentions = max(counts.get((label, resolved), 0), chapters)
+            told = counts.get((label, resolved), 0)
+            mentions = max(names.counted.get(resolved, told) if label == "Character" else told, chapters)
             reasons = _reasons(names, resolved, aliases, renamed) if label == "Character" else ()
             tells = (label, resolved) in narrators
             found.append(ListedName(name, aliases, mentions, label, chapters, reasons, tells))
