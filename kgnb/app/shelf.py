@@ -21,8 +21,9 @@ NEAREST_CHAPTERS = 12
 
 
 async def ask_shelf(app: App, question: str, until: int | None = None) -> Answer:
-    """Return an answer whose passages, of all books, are nearest to a question; only from chapters up to
-    ``until``. Without any a note says so.
+    """Return an answer without sentences, whose passages, of all books, are nearest to the question; only
+    from chapters up to ``until``. Its note, in the question's language, says that they are the nearest
+    ones, or that nothing was found.
     """
     lang = lang_of(question)
     words = terms(without(question[:MAX_QUESTION], stop_words(lang)))

@@ -182,7 +182,8 @@ async def is_finished(app: App, book: BookFacts, novel_id: int, provider: Provid
 
 
 def own_kinds(app: App, provider: Provider) -> tuple[str, ...] | None:
-    """Return the kinds of things that the settings ask an LLM for; None leaves them to the config."""
+    """Return the kinds of things that the settings ask an LLM for; None leaves them to the config, as does a
+    provider that is no LLM (the rules)."""
     return None if provider.is_rules else app.ledger.providers.thing_kinds or None
 
 

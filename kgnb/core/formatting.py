@@ -30,7 +30,8 @@ def compact(number: int) -> str:
 
 
 def rate(value: float) -> str:
-    """Return a rate in at most four digits: "0.4", "9.5", "120", "5.1k"."""
+    """Return a rate: with a decimal below 10 ("0.0", "9.5"), rounded above ("120"), in thousands from
+    1,000 on ("5.1k")."""
     return f"{value:.1f}" if value < 10 else compact(round(value))
 
 

@@ -64,7 +64,7 @@ def _translated(text: str) -> str:
 
 def repaired(body: str) -> tuple[Any, int] | None:
     """Return the value of broken but closed JSON, and the number of objects that the repair lost; None if it
-    can't be repaired.
+    can't be repaired. Text around the JSON is skipped.
 
     ``[{"a": 1} {"b": 2},]`` in an object → both objects, 0.
     """

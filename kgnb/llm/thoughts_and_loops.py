@@ -32,7 +32,8 @@ def without_thoughts(text: str) -> str:
 
 
 def is_complete(text: str) -> bool:
-    """Return whether a text is one JSON object and nothing else: ``{"characters": []}`` → True.
+    """Return whether a text is one JSON object with nothing but white space behind: ``{"characters": []} `` →
+    True.
 
     Some models go on with white space up to their limit after such an object.
     """

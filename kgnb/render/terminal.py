@@ -76,8 +76,8 @@ def show(page: RenderableType, *, color: bool) -> None:
 
 
 def status_page(status: Item, warning: str = "") -> RenderableType:
-    """Return a status as four tables under their titles, to be printed on a console; ``warning``, if any,
-    stands above them.
+    """Return a status to be printed on a console: ``warning``, if any, then the time of reading, then four
+    tables under their titles.
     """
     read_at = datetime.fromisoformat(status["at"])
     parts: list[RenderableType] = [Text(one_line(warning), "yellow"), Text()] if warning else []

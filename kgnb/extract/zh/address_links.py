@@ -70,7 +70,8 @@ class Located(Protocol):
 
     @property
     def groups(self) -> Mapping[str, Sequence[str]]:
-        """Name → names that surely belong to the same person."""
+        """Name → names that surely belong to the same person, itself among them; a lone name has only
+        itself."""
 
     @property
     def candidates(self) -> Sequence[str]:

@@ -120,5 +120,6 @@ def plain(parts: Cell) -> str:
 
 
 def shown(text: str) -> str:
-    """Return the text on one line, without invisible characters that a format may not carry."""
+    """Return the text on one line, each run of white space one blank and none at its ends, without invisible
+    characters that a format may not carry."""
     return " ".join(text.split()).translate(_UNSEEN)

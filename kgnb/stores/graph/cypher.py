@@ -100,7 +100,7 @@ def node_row(node: GraphNode) -> Row:
 
 
 def edge_row(edge: GraphEdge) -> Row:
-    """Return the edge as a statement's parameter: keys of source and target, then the values of
+    """Return the edge as a statement's parameter, a list: keys of source and target, then the values of
     :func:`edge_properties`, None for a missing property.
     """
     ends = key_value(*edge.source), key_value(*edge.target)
