@@ -18,6 +18,7 @@ from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, RecordRow
 from kgnb.graph.project.projection import novel_builder
 from tests.support.fuzzing import grows_evenly
+from tests.support.paths import ROOT
 
 PEOPLE = [
     NameEntry("Mr. Harland", (), "Character", 90),
@@ -217,6 +218,28 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
 )
 def test_company_and_strangers_are_no_kin(text: str) -> None:
     assert not [tie for tie, sure in confidences(text).items() if sure >= 0.5]
+
+
+def test_nearly_all_plain_statements_are_read_and_none_is_misread() -> None:
+    types = {
+        "P": "PARENT_OF",
+        "S": "SIBLING",
+        "M": "SPOUSE",
+        "F": "FAMILY",
+        "H": "HATES",
+        "V": "LOVES",
+        "R": "FRIEND",
+    }
+    stated, found, wrong = 0, 0, []
+    for line in (ROOT / "tests" / "extract" / "gold" / "en_ties.txt").read_text("utf-8").splitlines()[1:]:
+        text, _, told = line.partition("|")
+        ties = (re.split(" > ", tie.strip()[2:]) for tie in told.split(";"))
+        kinds = (types[tie.strip()[0]] for tie in told.split(";"))
+        want = {(one, kind, other) for (one, other), kind in zip(ties, kinds, strict=True)}
+        read = {tie for tie, sure in confidences(text).items() if sure >= 0.5}
+        stated, found, wrong = stated + len(want), found + len(want & read), [*wrong, *(read - want)]
+    assert not wrong
+    assert found > 0.9 * stated
 
 
 def test_a_paragraph_of_many_speakers_takes_time_by_its_length() -> None:

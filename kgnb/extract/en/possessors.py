@@ -72,6 +72,9 @@ class Possessors:
         "pronoun" ("her").
         """
         groups = phrase.groupdict()
+        if (groups.get("named") or "").count(PERSON) > 1:
+            owners = self._masked.within(*phrase.span("named"))
+            return [Possessor(m.entry, m.start, NAMED) for m in owners if m.entry.name not in bearers]
         for group in ("named", "whose", "has"):
             if (words_ := groups.get(group)) is not None:
                 found = self.meant(words_ if group == "has" else PERSON, phrase.start(group), bearers)
@@ -100,7 +103,7 @@ class Possessors:
         those before; None where two fit equally."""
         if beside := _BESIDE.search(self._text, max(0, at - WINDOW), at):
             one = self._masked.at(beside.start())
-            if self.gender(one.entry) == gender and one.entry.name not in bearers:
+            if self.gender(one.entry) in ("", gender) and one.entry.name not in bearers:
                 return Possessor(one.entry, one.start, ALONE)
         speech, end, doubt = self.paragraphs.in_speech(at), at, 1.0
         bound = self.paragraphs.speech(at)[1] if speech else self.paragraphs.start(at) if bearers else 0

@@ -44,7 +44,7 @@ _ARTICLE = re.compile(rf"(?<=[\s(—-])(?<!\bno )(?<!\bnot )(?:(?:the|an?) )?{_A
 _TRADE = "|".join(sorted(words.TRADES))
 _OF = re.compile(
     rf" (?:of|to) (?:(?:the|that|this|late|poor|old|{_TRADE}|\w+ous) )*"
-    rf"(?P<named>{PERSON})(?:'s(?=[,.;:!?)]))?(?!'s)"
+    rf"(?P<named>{PERSON}(?: and {PERSON}(?!'s))*)(?:'s(?=[,.;:!?)]))?(?!'s)"
 )
 _PREDICATE = re.compile(
     r"\b(?:be|been|being|is|was|were|are|am|becomes?|became|becoming|remain(?:s|ed)?)(?: \w+ly| not)? $"
@@ -194,7 +194,10 @@ class _Chapter:
         if not self._persons.paragraphs.is_called(start, end):
             return False
         introduced = _INTRODUCED.search(self._text, max(0, owner.start() - 24), owner.start())
-        return start < owner.start() or (not introduced and (not role.kin or role.name in ("child", "son")))
+        doubtful = not role.kin or role.name in ("child", "son")
+        if role.type == "SPOUSE":  # "My wife, Hastings, …"
+            doubtful = not self._persons.gender(self._masked.at(start).entry)
+        return start < owner.start() or (not introduced and doubtful)
 
     def _of_bare_noun(
         self, role: Role, noun: re.Match[str], phrase: re.Match[str], start: int, end: int
@@ -274,10 +277,7 @@ class _Chapter:
         named = list(self._masked.within(*span))
         if many != (len(named) > 1):
             named = named[:1] if not many else []
-        unknown = "" if role.type != "SPOUSE" else role.gender  # "My wife, Hastings, …" calls him
-        return [
-            m for m in named if self._persons.gender(m.entry) in (unknown, role.gender) or not role.gender
-        ]
+        return [m for m in named if self._persons.gender(m.entry) in ("", role.gender) or not role.gender]
 
     def _said(
         self,
