@@ -232,7 +232,10 @@ class BookGraph:
         return self._query_index[1]
 
     def _read(self, record: Record) -> Record:
-        """The record with its rows in memory: graphs until one chapter after another are made of it."""
+        """Return the record with its rows in a list, kept until the next record of another state: graphs
+        until
+        one chapter after another are made of it.
+        """
         if not self._in_memory or self._in_memory[0].state != record.state:
             self._in_memory[:] = [replace(record, rows=list(record.rows))]
         return self._in_memory[0]

@@ -176,7 +176,9 @@ def _search(book: BookAsked, question: Question) -> Search:
 
 
 def _standing(sentences: Sequence[Sentence], record: Record) -> list[Sentence]:
-    """The sentences without quotes that aren't in the text, as of an LLM's reply."""
+    """Return all sentences; a citation whose quote isn't in its chapter's text loses the quote, not the
+    chapter number.
+    """
     cited = {source.chapter for one in sentences for source in one.citations if source.quote}
     pages = {number: ChapterText(text) for number, text in record.texts if number in cited} if cited else {}
     return [
@@ -195,7 +197,9 @@ def _standing(sentences: Sequence[Sentence], record: Record) -> list[Sentence]:
 
 
 async def _reply(app: App, provider: Provider, model: str, prompt: Prompt, task_id: int) -> tuple[str, Paid]:
-    """The reply to a prompt, from the cache where it is there, and what it cost; asked for as a chapter's."""
+    """Return (reply, what it cost): from the cache at no cost, else asked for as a chapter's is and then
+    cached.
+    """
     from kgnb.app.context import budget_of
     from kgnb.app.prices import quote
     from kgnb.app.running_node import provider_throttle

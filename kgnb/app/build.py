@@ -76,7 +76,9 @@ async def build(
 async def _plan_and_scan(
     app: App, book: Book, path: Path, chosen: Provider, tell: Listener, again: bool
 ) -> Plan:
-    """:func:`plan`, and the name scan of a new task. What is down raises before anything is written."""
+    """Return :func:`plan`'s result after the name scan of a new task. What is down raises before anything is
+    written.
+    """
     asked = app.router.model_for(chosen), app.ledger.books.find_novel_id(book.sha256)
     model, known = await at_once(*asked)
     found = not again and known is not None and await is_finished(app, book.facts, known, chosen, model)
@@ -247,7 +249,10 @@ async def _check_pause(app: App, provider: Provider) -> None:
 
 
 async def _last_refusal(app: App, provider: Provider) -> str:
-    """What the provider answered last, if it refuses; "" also while Redis is away."""
+    """Return the reason of the provider's last answer and a space, if it refused; "" otherwise, and while
+    Redis
+    is away.
+    """
     try:
         answer = (await app.breaker.state(provider.name)).answer
     except errors.ServiceError:
@@ -265,7 +270,7 @@ def _stage(progress: Progress, opened: bool) -> str:
 
 
 async def _is_given_up(task: Task, watch: TaskWatch) -> bool:
-    """Whether the task failed as a whole: it isn't finished, and no queue has it any more."""
+    """Return whether the task failed as a whole: it isn't finished, and no queue has it any more."""
     if task.status is not TaskStatus.FAILED or task.refreshed or not task.queue:
         return False
     queues = [QueueName(task.queue)]

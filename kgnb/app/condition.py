@@ -126,7 +126,10 @@ def condition(
 
 
 def _no_node(provider: Item | None) -> str:
-    """That no node runs, and that its provider is paused: a node that is started would wait."""
+    """Return the sentence that no node runs; it also says that the provider is paused, if it is: a node that
+    is
+    started would wait.
+    """
     if provider is None or not provider["paused_until"]:
         return say("status.why_no_node")
     facts = {"until": time_of_day(provider["paused_until"]), "provider": provider["name"]}
@@ -157,9 +160,9 @@ def _ended(task: Item) -> Condition:
 
 
 def _failed(task: Item) -> str:
-    """How many chapters failed, and the most frequent reason; why it was given up, if it was.
-
-    The error of a finished task only says how many.
+    """Return how many chapters failed with the most frequent reason; the task's own error (maybe "") for a
+    task
+    that was given up or whose chapters have no reasons.
     """
     reasons = [one["reason"] for one in task["failures"] if one["reason"]]
     if not reasons or (task["error"] and not task["refreshed"]):
@@ -170,7 +173,7 @@ def _failed(task: Item) -> str:
 def _provider_trouble(
     task: Item, provider: Item | None, nodes: Sequence[Item], now: float
 ) -> Condition | None:
-    """What keeps the task's provider from answering; None where nothing does."""
+    """Return what keeps the task's provider from answering; None where nothing does."""
     if provider is None:
         name = _provider_key(task)
         served = not name or _is_served(task, name, nodes)
@@ -214,6 +217,9 @@ def _paused(provider: Item) -> Condition:
 
 
 def _is_served(task: Item, key: str, nodes: Sequence[Item]) -> bool:
-    """Whether a node asks the provider, or has the task (an old worker tells no providers)."""
+    """Return whether a node asks the provider ``key`` (lower case) or works at the task (an old worker tells
+    no
+    providers).
+    """
     serving = (p["provider"].lower() for node in nodes for p in node["providers"])
     return key in serving or any(task["task_id"] in node["tasks"] for node in nodes)

@@ -61,7 +61,7 @@ async def apply(app: App, novel_id: int, wanted: Iterable[Decision], *, by: str)
 
 
 def _type_names(graph: Graph) -> dict[str, str]:
-    """What a type of tie is called, in lower case → the type.
+    """Return what a type of tie is called, in lower case → the type.
 
     Its own name, its names in both languages, and a word that ties of this type alone have in the book.
     """
@@ -77,7 +77,10 @@ def _type_names(graph: Graph) -> dict[str, str]:
 
 
 def _checked(corrector: Corrector, types: Mapping[str, str], wanted: Decision) -> Applied:
-    """The correction with names and type as the book has them, made in the graph; or why it fits nothing."""
+    """Return the correction with names and type as the book has them, made in the graph; or, as ``problem``,
+    why
+    it fits nothing.
+    """
     people, detail = corrector.people, wanted.detail
     if wanted.kind in ("tie", "untie") and detail:
         detail = types.get(detail.casefold()) or relation_type(detail, types.values())
@@ -98,7 +101,7 @@ def _checked(corrector: Corrector, types: Mapping[str, str], wanted: Decision) -
 
 
 def _problem_of_names(people: NameIndex[NodeKey], decision: Decision) -> str:
-    """Which name is nobody's, or several people's; "" where all fit."""
+    """Return the message about the first name that is nobody's or several people's; "" where all fit."""
     # A merge may name an alias that the book doesn't have, a rename a new name.
     needed = decision.names if decision.kind in ("tie", "untie") else decision.names[:1]
     for name in needed:

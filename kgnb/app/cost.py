@@ -52,7 +52,7 @@ async def task_cost(app: App, task_id: int) -> dict[str, Any]:
 
 
 def _costs(budget: Budget, spent: Mapping[tuple[str, str], Usage]) -> dict[str, Any]:
-    """Usage by (provider, model) summed up, and its money."""
+    """Return the sum of the usage as a dict of its fields, with "cost": the money, 0.0 for no usage."""
     total = sum(spent.values(), Usage())
     return {**asdict(total), "cost": budget.total_cost(spent) if total != Usage() else 0.0}
 

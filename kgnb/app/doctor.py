@@ -74,7 +74,9 @@ async def doctor(settings: Settings) -> list[Check]:
 
 
 async def _records(settings: Settings) -> list[Check]:
-    """SQL, then Redis; where both are well also what they hold, and the providers."""
+    """Return the checks of SQL and Redis; where both are well also of what they hold, and of the
+    providers.
+    """
     checks = await asyncio.gather(*(check_service(settings, name) for name in ("sql", "redis")))
     if not all(one.ok for one in checks):
         return checks
@@ -130,7 +132,9 @@ def _low(mb: int | None, least: int, text: str) -> str:
 
 
 def _read_only(settings: Settings) -> str:
-    """What a record that can only be read keeps from happening: the services are tested with a copy of it."""
+    """Return the note that the services were tested with a copy of a record that can only be read; "" for a
+    record that can be written.
+    """
     read_only = settings.embedded_sql and readable(settings) is not settings
     return say("doctor.read_only", path=settings.data.absolute()) if read_only else ""
 
@@ -139,7 +143,7 @@ def _read_only(settings: Settings) -> str:
 
 
 async def _cypher(settings: Settings) -> Check:
-    """Neo4j where it is set, else the engine of this process."""
+    """Return the check of Neo4j where it is set, else of the engine of this process."""
     if settings.neo4j_uri:
         return await check_service(settings, "bolt")
     version = installed_version("kglite")
@@ -191,7 +195,9 @@ def _healthy(name: str, place: str, facts: ServiceFacts, connected: float, *, em
 
 
 async def _resolved(host: str, port: int) -> str:
-    """Host and port as set, and the address that the name resolves to."""
+    """Return ``host:port``, with the address that the name resolves to behind it in parentheses if it
+    differs.
+    """
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):  # connecting fails with a better message

@@ -73,7 +73,7 @@ def _priced(app: App, found: Estimate, provider: Provider) -> Estimate:
 
 
 def _useful(figures: Sequence[TaskFigures]) -> Usage:
-    """What the chapters with a result took."""
+    """Return the sum of what the chapters with a result took."""
     return sum((usage for one in figures for usage in one.useful.values()), Usage())
 
 
@@ -110,7 +110,10 @@ async def quick_estimate(app: App, size: BookSize, provider_name: str | None) ->
 
 
 async def _earlier(app: App, provider: Provider, model: str, chars: int) -> Usage | None:
-    """Usage for ``chars`` by what the model took in recent tasks; None where it did none."""
+    """Return the usage to expect for ``chars``, in proportion to what the model took in recent tasks; None
+    where
+    it has no recent task.
+    """
     tasks = await app.ledger.tasks.newest(RECENT_TASKS)
     same = [task.id for task in tasks if (task.provider, task.model) == (provider.name, model)]
     figures = list((await app.ledger.task_stats.figures(same)).values())

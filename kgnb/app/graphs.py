@@ -101,7 +101,9 @@ async def graph_counts(app: App, novel_id: int) -> dict[str, int]:
 
 
 async def _made(app: App, record: Record) -> tuple[Graph | None, StoredGraph]:
-    """Make the graph anew and keep it; None in place of the graph where another process made it."""
+    """Make the graph anew and keep it; return (graph, stored form), the graph None where another process made
+    it.
+    """
     graph = None
     if len(record.chapters) < LONG:
         graph, made = await asyncio.to_thread(make_graph, record)

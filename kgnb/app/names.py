@@ -168,11 +168,11 @@ class _People:
         return cls(task_id, names.novel, NameIndex(listed), renamed)
 
     def before_renames(self, name: str) -> str:
-        """The name that a renamed person had; any other name as it is."""
+        """Return the name that a renamed person had before; any other name as it is."""
         return self.renamed.get(name, name)
 
     def bearers(self, name: str) -> list[str]:
-        """Who is called so; InputError for nobody."""
+        """Return all who are called so. Raises InputError for nobody."""
         name = clean(name, MAX_NAME)
         if bearers := self.index.bearers(name):
             return bearers
@@ -182,7 +182,7 @@ class _People:
         raise InputError("names.unknown_all", name=name, task=self.task_id)
 
     def person(self, name: str) -> str:
-        """The only one who is called so; InputError for nobody and for several."""
+        """Return the only one who is called so. Raises InputError for nobody and for several."""
         bearers = self.bearers(name)
         if len(bearers) > 1:
             people = say("status.comma").join(bearers)

@@ -99,7 +99,7 @@ async def draft_models(app: App, draft: Provider) -> list[str]:
 
 
 def _client(provider: Provider, timeout: float) -> LlmClient:
-    """A client for one request: a second try would only make a person wait."""
+    """Return a client for one request: a second try would only make a person wait."""
     once = provider.options.model_copy(update={"tries": 1})
     return LlmClient(replace(provider, options=once), timeout=timeout, tries=1, connections=2)
 
@@ -155,7 +155,10 @@ async def _probe(app: App, client: LlmClient, model: str) -> ProviderProbe:
 
 
 async def _failure(request: Awaitable[object]) -> tuple[ProviderError | None, float]:
-    """How a request failed, if it did, and when it ended (time.monotonic())."""
+    """Return (how the request failed or None, when it ended by time.monotonic()). Of reply errors only an
+    empty
+    one counts as failure.
+    """
     failed: ProviderError | None = None
     try:
         await request

@@ -75,7 +75,7 @@ def _view(
 
 
 def _shown_options(options: ProviderOptions) -> dict[str, Any]:
-    """The options that are set, with nothing that may be a secret."""
+    """Return the options that are set (no None, "", [] or {}); a secret one's value is "***"."""
     told = {name: value for name, value in options.revealed().items() if value not in (None, "", [], {})}
     return {name: "***" if name in SECRET_OPTIONS else value for name, value in told.items()}
 

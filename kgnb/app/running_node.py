@@ -124,6 +124,6 @@ def _node(
 
 
 def _slots(settings: Settings, provider: Provider) -> int:
-    """The provider's slots, at most as many as it may have requests in flight."""
+    """Return the provider's slots, at most as many as it may have requests in flight (0: no such limit)."""
     slots = settings.slots_for(provider.lower_name)
     return min(slots, provider.options.max_in_flight or slots)

@@ -150,7 +150,10 @@ class SessionReport:
         return {"text": text, "cell": cell, "command": command}
 
     def _keep_data(self) -> Path:
-        """Copy the record to the output folder where it would be lost; return where the data stays."""
+        """Copy the record to the output folder where it would be lost; return where the data stays: also
+        where a
+        copy failed, the old folder.
+        """
         settings, output = self.settings, self.host.output_dir
         if output is None or not settings.embedded_sql or not settings.sqlite_path.exists():
             return settings.data
@@ -167,7 +170,10 @@ class SessionReport:
 
 
 def _masked(value: Any, secrets: Iterable[str]) -> Any:
-    """``value`` with every secret masked in all its texts."""
+    """Return ``value`` with every secret masked in all its texts, keys and nested values included; tuples
+    become
+    lists.
+    """
     if isinstance(value, str):
         return masked(value, secrets)
     if isinstance(value, dict):

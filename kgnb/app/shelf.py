@@ -40,7 +40,7 @@ async def ask_shelf(app: App, question: str, until: int | None = None) -> Answer
 def _nearest(
     database: Database, shelf: Sequence[tuple[str, Chapter]], words: Sequence[Term], lang: Lang
 ) -> list[Passage]:
-    """The best passages of the best chapters; one page of texts is in memory at a time."""
+    """Return the best passages of the best chapters; one page of texts is in memory at a time."""
     folds = any(word.forms[0].isascii() for word in words)  # Chinese has no case, and to look takes long
     counts: list[list[int]] = []
     lengths: list[int] = []

@@ -82,7 +82,7 @@ class StatusReport:
         return add_conditions(found)
 
     async def _failed_chapters(self, task: Task, counted: TaskFigures) -> list[dict[str, Any]]:
-        """Which chapters failed and why."""
+        """Return chapters that failed with their reasons, the first ones only; [] where none failed."""
         if not counted.count(ChapterStatus.FAILED):
             return []
         return await self._app.ledger.task_stats.failures(task.id, FAILURES)
@@ -90,7 +90,9 @@ class StatusReport:
     async def _queues(
         self, providers: Sequence[Provider], tasks: Sequence[tuple[Task, TaskFigures]]
     ) -> list[QueueName]:
-        """Every known queue: of the providers, of the tasks, and those that nodes have polled."""
+        """Return every known queue, sorted: of the providers, of the tasks, and those that nodes
+        have polled.
+        """
         names = set(queues_of(providers, self._app.settings.prefixes))
         names |= {QueueName(task.queue) for task, _ in tasks if task.queue}
         if self._queue is not None:
@@ -105,7 +107,7 @@ class StatusReport:
         return await self._queue.nodes() + old_workers
 
     async def _scanned(self, scan: Callable[..., Awaitable[T]], *given: object) -> T:
-        """What ``scan(*given)`` found, at most SCAN_SECONDS ago."""
+        """Return what ``scan(*given)`` returned, from the last call if that is at most SCAN_SECONDS old."""
         if time.monotonic() - self._scans.get(scan, (float("-inf"),))[0] >= SCAN_SECONDS:
             self._scans[scan] = time.monotonic(), await scan(*given)
         found: T = self._scans[scan][1]
@@ -153,7 +155,9 @@ def _node(node: NodeInfo, leases: Sequence[LeaseInfo], providers: Sequence[Provi
 
 
 def _share(provider: str, in_flight: int, slots: int) -> dict[str, Any]:
-    """One provider's slots. More chapters than slots may be in flight: some are read ahead, some written."""
+    """Return one provider's slots as a dict: ``busy`` is ``in_flight``, at most ``slots``: some chapters are
+    read ahead, some written.
+    """
     slots = slots or in_flight
     return {"provider": provider, "busy": min(in_flight, slots), "slots": slots, "in_flight": in_flight}
 
@@ -181,7 +185,10 @@ def _provider(provider: Provider, state: ProviderState, problem: SettingsError |
 
 
 def _provider_state(state: ProviderState, limited: float, problem: SettingsError | None) -> str:
-    """In this order: paused, unusable (here: no key, no address), limited, refused, ok, untested."""
+    """Return the first that fits, in this order: paused, unusable (here: no key, no address), limited,
+    refused,
+    ok, untested.
+    """
     if state.paused:
         return "paused"
     if problem is not None:
@@ -194,7 +201,9 @@ def _provider_state(state: ProviderState, limited: float, problem: SettingsError
 
 
 def _spending(provider: Provider, spent: Mapping[SpendingKey, Usage], budget: Budget) -> dict[str, Any]:
-    """What all nodes spent at the provider within the budget's days, and its limits (None: no limit)."""
+    """Return what all nodes spent at the provider within the budget's days, and its limits (None:
+    no limit).
+    """
     money, tokens = budget.limits(provider.lower_name)
     by_model: defaultdict[tuple[str, str], Usage] = defaultdict(Usage)
     for (name, model, _), usage in spent.items():

@@ -68,7 +68,9 @@ async def pause_task(app: App, task_id: int) -> CommandResult:
 
 
 async def _end_items(app: App, task: Task) -> bool:
-    """Drop waiting items and wait until held ones are acknowledged; whether any was held."""
+    """Drop waiting items and wait until held ones are acknowledged; return whether any was held. Raises
+    InputError if they are held too long.
+    """
     deadline = time.monotonic() + app.settings.lease_seconds + LET_GO_SECONDS
     queues, any_held = await known_queues(app, task), False
     while True:

@@ -114,7 +114,7 @@ async def _import_book(app: App, source: Database, novel_id: int) -> ImportResul
 
 @asynccontextmanager
 async def _opened_record(place: Path) -> AsyncIterator[Database]:
-    """The rows of the record in ``place``, checked, as a database of their own."""
+    """Yield the checked rows of the record in ``place`` as a database of its own, a copy."""
     with TemporaryDirectory(prefix="kgnb-import-") as folder:
         checking = checked_record(place, Path(folder))
         file = await asyncio.to_thread(checking.__enter__)

@@ -39,7 +39,7 @@ def divide(text: str, found: list[Heading], lang: Lang) -> Iterator[BookChapter]
 
 
 def _cut(text: str, lang: Lang) -> list[str]:
-    """The text in parts of at most :data:`CHAPTER_BYTES`."""
+    """Return the text in parts of at most 60,000 bytes of UTF-8."""
     size = len(text.encode("utf-8"))
     if size <= CHAPTER_BYTES:
         return [text]
@@ -49,7 +49,9 @@ def _cut(text: str, lang: Lang) -> list[str]:
 
 
 def _parts(text: str, limit: int, lang: Lang) -> list[str]:
-    """The text in parts of at most ``limit`` characters."""
+    """Return the text in parts of at most ``limit`` characters, without blank ones; a short text is
+    one part.
+    """
     parts = chunking.split(text, limit, lang)
     return [body for body in map(_body, parts) if body] if len(parts) > 1 else [text]
 
@@ -85,14 +87,14 @@ def _sections(text: str, found: list[Heading], lang: Lang) -> list[_Section]:
 
 
 def _own_text(title: str, text: str) -> str:
-    """The text below a heading without boilerplate and without the heading's repetition."""
+    """Return the text below a heading without boilerplate and without the heading's repetition."""
     body = _body(boilerplate.without(text))
     first, _, rest = body.partition("\n")
     return _body(rest) if rest.strip() and first.split() == title.split() else body
 
 
 def _body(text: str) -> str:
-    """The text without blank lines at both ends; the first line keeps its indent."""
+    """Return the text without blank lines at both ends; the first line keeps its indent."""
     blank = len(text) - len(text.lstrip(" \t\u3000\xa0\n"))
     return text[text.rfind("\n", 0, blank) + 1 :].rstrip()
 
@@ -119,7 +121,10 @@ def _without_contents(sections: list[_Section]) -> tuple[list[_Section], list[st
 
 
 def _with_volume_headings(table: list[_Section], rest: list[_Section]) -> list[_Section]:
-    """Headings right before the first chapter may be those of its volume, not the table's."""
+    """Return the chapters, preceded by the headings at the table's end that are of a higher level than the
+    first
+    chapter: those of its volume, not the table's.
+    """
     at = len(table)
     while at and not table[at - 1].text and table[at - 1].level < rest[0].level:
         at -= 1
@@ -127,13 +132,19 @@ def _with_volume_headings(table: list[_Section], rest: list[_Section]) -> list[_
 
 
 def _key(section: _Section) -> str:
-    """The title without spaces, and without the dots and page numbers of a table of contents."""
+    """Return the title in lower case without spaces and punctuation, and without the dots and page number of
+    a
+    table of contents.
+    """
     bare = re.sub(r"(?:[.．…·\s]{2,}|\t)\d+\s*$", "", section.title)
     return re.sub(r"[\s.．…·:：、\-—_]+", "", bare).lower()
 
 
 def _with_joined_headings(sections: list[_Section]) -> list[_Section]:
-    """Put the headings of volumes, and repeated ones, before the title of the section they belong to."""
+    """Return the sections, with headings of volumes and repeated ones put before the title of the section
+    they
+    belong to.
+    """
     kept: list[_Section] = []
     for section in sections:
         if kept and _belongs_to_next(kept[-1], section):

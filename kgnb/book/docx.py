@@ -72,7 +72,9 @@ def _body_name(archive: zipfile.ZipFile) -> str:
 
 
 def _heading_levels(archive: zipfile.ZipFile, body: str) -> dict[str, int]:
-    """Ids of the styles of headings → 1 to 3, of the table of contents → :data:`_IN_CONTENTS`."""
+    """Return id of a style of headings → level 1 to 3; → :data:`_IN_CONTENTS` for styles of the table of
+    contents.
+    """
     name = posixpath.join(posixpath.dirname(body), "styles.xml")
     levels: dict[str, int] = {}
     style = ""
@@ -96,7 +98,7 @@ def _outline_level(values: Attributes) -> int:
 
 
 def _lines(markup: str, heading_levels: dict[str, int]) -> Iterator[Line]:
-    """The paragraphs that have text, as they read when all changes to the document are accepted."""
+    """Yield the paragraphs that have text, as they read when all changes to the document are accepted."""
     pieces: list[str] = []
     level = skipped = 0
     in_text = False

@@ -84,7 +84,7 @@ def _is_most(shared: Iterable[str], chapters: Mapping[str, int]) -> bool:
 
 
 def _is_revised(chapters: Iterable[str], book: Book, fold: Callable[[str], str]) -> bool:
-    """Whether most of these chapters have passages in the book; not if all are too short to tell.
+    """Return whether most of these chapters have passages in the book; False if all are too short to tell.
 
     New punctuation, white space, headings and inserted chapters change no passage.
     """

@@ -65,7 +65,9 @@ def _has_controls(text: str) -> bool:
 
 
 def _wide(data: bytes) -> str | None:
-    """UTF-16 without a byte order mark: no other encoding of a text needs NUL bytes."""
+    """Return the text of UTF-16 without a byte order mark, either byte order; None if it doesn't read as text
+    so.
+    """
     for name in _WIDE:
         sample = data[:_SAMPLE].decode(name, "replace")
         letters = sum(c in _COMMON or " " <= c <= "~" or c in "\n\r\t" for c in sample)
@@ -75,7 +77,10 @@ def _wide(data: bytes) -> str | None:
 
 
 def _has_few_blocks(text: str) -> bool:
-    """Whether the characters come from few Unicode blocks, unlike those of a file decoded wrongly."""
+    """Return whether at most a tenth of the characters is from other Unicode blocks than those of Latin,
+    Chinese
+    and punctuation, unlike in a file decoded wrongly.
+    """
     odd = sum(
         not (c < "\u0250" or "\u2000" <= c <= "\u30ff" or "\u4e00" <= c <= "\u9fff" or c >= "\uff00")
         for c in text
@@ -111,7 +116,9 @@ def _chinese(data: bytes) -> str | None:
 
 
 def _non_ascii_lines(data: bytes) -> bytes:
-    """Lines with bytes beyond ASCII, about :data:`_SAMPLE` bytes of them."""
+    """Return the first lines that have bytes beyond ASCII, about :data:`_SAMPLE` bytes of them; b""
+    for none.
+    """
     lines, size = [], 0
     for line in io.BytesIO(data):
         found = _NON_ASCII.search(line)
@@ -127,7 +134,9 @@ _NON_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 def _score(sample: bytes, name: str) -> float:
-    """How much the decoded sample looks like Chinese: about 1 for yes, 0 and less for no."""
+    """Return how much the decoded sample looks like Chinese: about 1 for yes, 0 and less for no, 0.0 for
+    ASCII.
+    """
     counts = Counter(c for c in sample.decode(name, "replace") if c > "\x7f")
     total = sum(counts.values())
     if not total:
@@ -146,7 +155,7 @@ def _char_score(char: str) -> float:
 
 
 def _is_everyday(char: str) -> bool:
-    """Whether a character is in the first level of GB 2312 or Big5: the few thousand in daily use."""
+    """Return whether a character is in the first level of GB 2312 or Big5: the few thousand in daily use."""
     for name, low, high in (("gb2312", 0xB0, 0xD7), ("big5", 0xA4, 0xC6)):
         try:
             if low <= char.encode(name)[0] <= high:
@@ -157,7 +166,9 @@ def _is_everyday(char: str) -> bool:
 
 
 def _western(data: bytes) -> str | None:
-    """Windows-1252: mostly ASCII with curly quotes, dashes and accents."""
+    """Return the text of Windows-1252 (mostly ASCII with curly quotes, dashes and accents), else of Latin-1;
+    None if over 30% of the bytes aren't ASCII, or for control characters.
+    """
     high = sum(b > 0x7F for b in data[:_SAMPLE])
     if high > min(len(data), _SAMPLE) * 0.3:
         return None

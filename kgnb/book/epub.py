@@ -75,7 +75,7 @@ class _Reader:
         raise InputError("book.epub_broken", path=self.path, reason="META-INF/container.xml")
 
     def _labels(self, package: _Package) -> dict[str, str]:
-        """Document → the label of its first entry in the table of contents."""
+        """Return document → the label of its first entry in the table of contents; {} without a table."""
         name = next((name for name in package.contents if name in self.names), None)
         if name is None:
             return {}
@@ -116,7 +116,9 @@ class _Reader:
 
 
 def _decoded(data: bytes) -> str:
-    """UTF-8, the format's own encoding, is tried first: a page with © and little else looks like GB 18030."""
+    """Return the text; UTF-8, the format's own encoding, is tried first: a page with © and little else looks
+    like GB 18030. "" for no text.
+    """
     try:
         return data.decode("utf-8-sig") if b"\0" not in data else encoding.decode(data) or ""
     except UnicodeDecodeError:
@@ -124,7 +126,9 @@ def _decoded(data: bytes) -> str:
 
 
 def _archive_name(base: str, href: str) -> str:
-    """The archive name of a link: without fragment, percent-decoded, ``..`` resolved."""
+    """Return the archive name of a link in the folder ``base``: without fragment, percent-decoded, ``..``
+    resolved.
+    """
     name = unquote(href.partition("#")[0])
     return posixpath.normpath(posixpath.join(base, name)).lstrip("/")
 
@@ -168,7 +172,9 @@ _MAX_LABEL = 200
 
 
 def _contents(markup: str) -> Iterator[tuple[str, str]]:
-    """(link, label) entries of a table of contents: .ncx (navPoint, text, content) or nav document (a)."""
+    """Yield the (link, label) entries of a table of contents: .ncx (navPoint, text, content) or nav document
+    (a).
+    """
     label = ""
     for word, values, text in elements(markup, "a", "text", "content"):
         if word == "text":
@@ -227,7 +233,10 @@ class _Lines:
 
 
 def _document(text: str, label: str) -> Iterator[Line]:
-    """A document's lines; ``label``, from the table of contents, is its heading if it has none of its own."""
+    """Return a document's lines; ``label``, from the table of contents, is its heading if none of the first
+    five
+    lines is one.
+    """
     reader = _Lines()
     for kind, word, _ in tokens(text):
         reader.add(kind, word)

@@ -221,7 +221,10 @@ def _chinese(text: str) -> Iterator[Heading]:
 
 
 def _is_title(unit: str, rest: str) -> bool | None:
-    """True: a title for sure. False: one if its number fits (no space after "第三章"). None: a sentence."""
+    """Return True for a title for sure, False for one if its number fits (no space after "第三章"), None for
+    a
+    sentence. ``rest`` follows the unit.
+    """
     body = rest.strip(_TAIL)
     if not body:
         return True
@@ -233,14 +236,18 @@ def _is_title(unit: str, rest: str) -> bool | None:
 
 
 def _is_separated_title(rest: str) -> bool:
-    """Whether nothing follows the heading word, or a short title behind a space or mark."""
+    """Return whether nothing follows the heading word, or a title of at most 30 characters behind a space or
+    mark.
+    """
     body = rest.strip(_TAIL)
     short = len(body) <= 30 and "。" not in body and not body.endswith(_SENTENCE_END)
     return not body or (short and bool(_SEPARATOR.match(rest)))
 
 
 def _without_doubtful(headings: list[Heading]) -> list[Heading]:
-    """Drop lines that only look like headings: unsure ones whose number is not the next one."""
+    """Return the headings without lines that only look like it: unsure ones whose number is not the
+    next one.
+    """
     certain = {(h.level, h.number) for h in headings if h.sure and h.number is not None}
     kept: list[Heading] = []
     last: dict[int, int] = {}
@@ -294,7 +301,9 @@ def _is_english_title(rest: str) -> bool:
 
 
 def _after_break(text: str, start: int) -> bool:
-    """Whether the line before is blank or ends a sentence, so that this one continues no wrapped prose."""
+    """Return whether the line before is blank or ends a sentence, so that this one continues no wrapped
+    prose.
+    """
     before = text[max(0, start - 200) : start].rstrip(" \t\u3000")
     return re.search(r"\n[ \t\u3000]*\n$", before) is not None or _after_sentence(text, start)
 
@@ -309,7 +318,10 @@ _TITLE_LINE = re.compile(r"[ \t]{0,40}\n?[ \t]{0,40}(?P<title>[^\n]{1,60})\n[ \t
 
 
 def _with_title_below(text: str, heading: Heading) -> Heading:
-    """The heading with a capitalised line of its own below it ("CHAPTER I.", then its title)."""
+    """Return the heading with a capitalised line of its own below it joined ("CHAPTER I.", then its title);
+    the
+    heading itself without such a line.
+    """
     found = _TITLE_LINE.match(text, heading.end)
     if not found:
         return heading
@@ -322,7 +334,9 @@ def _with_title_below(text: str, heading: Heading) -> Heading:
 
 
 def _underlined(text: str) -> list[Heading]:
-    """Titles with a line of dashes below them, each another one; a single one may be anything."""
+    """Return titles with a line of dashes below them, each another one; [] for a single one, which may be
+    anything.
+    """
     lines = list(islice(_UNDERLINED.finditer(text), MAX_HEADINGS + 1))
     times = Counter(tidy(m["title"]) for m in lines)
     found = [m for m in lines if times[tidy(m["title"])] == 1 and _is_underlined_title(m)]
@@ -337,7 +351,10 @@ def _is_underlined_title(found: re.Match[str]) -> bool:
 
 
 def _glued(text: str) -> list[Heading]:
-    """Numbers whose chapter goes on in their line (第一章红海早过了，…), as 1, 2, 3 … of the whole book."""
+    """Return numbers whose chapter goes on in their line (第一章红海早过了，…), as 1, 2, 3 … of the whole
+    book;
+    [] for fewer than three.
+    """
     kept: list[Heading] = []
     for found in _GLUED.finditer(text):
         if number_of(found["number"]) == len(kept) + 1:
@@ -347,7 +364,9 @@ def _glued(text: str) -> list[Heading]:
 
 
 def _bare_numbers(text: str, volumes: Sequence[int]) -> list[Heading]:
-    """Numbers without a unit ("12. 标题", "三", "IV"): only as a sequence 1, 2, 3 … with text in between.
+    """Return numbers without a unit ("12. 标题", "三", "IV"): only as a sequence 1, 2, 3 … with text in
+    between;
+    else [].
 
     ``volumes``: where volumes start; in each the numbers may begin anew. Some numbers may be missing if most
     of the others stand where a sentence has ended: those of pages don't.
@@ -397,7 +416,9 @@ class _Numbers:
         self.latest = {(line.volume, line.form, line.number): line.heading.start for line in lines}
 
     def sequence(self, *, broken: bool) -> list[Heading]:
-        """Those whose numbers follow each other with text in between; ``broken``: or go on elsewhere."""
+        """Return those whose numbers follow each other with text in between; ``broken``: or go on
+        elsewhere.
+        """
         kept: list[_Line] = []
         for line in self.lines:
             last = kept[-1] if kept else _FRONT
@@ -412,7 +433,9 @@ class _Numbers:
         return [line.heading for line in kept]
 
     def _goes_on_elsewhere(self, last: _Line, line: _Line) -> bool:
-        """Whether the line begins a volume anew, or the numbers before it are missing in the volume."""
+        """Return whether the line begins a volume anew, or the numbers before it are missing in the
+        volume.
+        """
         if not self._comes_after(line, line, line.number + 1):
             return False
         if line.number == 1:
@@ -423,5 +446,5 @@ class _Numbers:
         return not any(self._comes_after(last, line, number) for number in between)
 
     def _comes_after(self, place: _Line, like: _Line, number: int) -> bool:
-        """Whether the number stands behind a place, written like a line and in its volume."""
+        """Return whether the number stands behind ``place``, written like ``like`` and in its volume."""
         return self.latest.get((like.volume, like.form, number), -1) > place.heading.start

@@ -241,7 +241,9 @@ _ONLY_LINE = re.compile(r"\s*(?P<title>[^\n：:。.，,；;]{1,60}?)\s*")
 
 
 def _without_licence(text: str) -> str:
-    """The text without Project Gutenberg's header and licence, but with the header's title and author."""
+    """Return the text without Project Gutenberg's header and licence, but with the header's title and author;
+    another text as it is.
+    """
     start = _GUTENBERG_START.search(text, 0, 20_000)
     end = _GUTENBERG_END.search(text, start.end() if start else 0)
     if not (start or end):
@@ -253,7 +255,9 @@ def _without_licence(text: str) -> str:
 
 
 def _stated(head: str, stem: str) -> tuple[str, str]:
-    """Title and author that the lines before the first chapter, or the file's name, state."""
+    """Return (title, author) that the lines before the first chapter, or the file's name, state; "" for what
+    neither does.
+    """
     author = _AUTHOR_FIELD.search(head) or _BY.search(head)
     title = (
         _BOOK_NAME.search(head)

@@ -86,7 +86,9 @@ def _relation(item: dict[str, Any]) -> str:
 
 
 def _with_evidence(text: str, item: dict[str, Any]) -> str:
-    """An event or a relation, with its quote or the remark that it has none in the text."""
+    """Return the line of an event or a relation, with its quote or the remark that it has none in
+    the text.
+    """
     quote = f"  “{one_line(item['evidence'])}”" if item.get("evidence") else ""
     mark = say("chapter.unverified") if item.get("unverified") else quote
     return f"  {one_line(text, 3 * SHOWN_CHARS)}{mark}"
@@ -113,7 +115,9 @@ def _shortened(text: str) -> str:
 
 
 def _raw_lines(replies: list[str]) -> Iterator[str]:
-    """The replies with their line breaks; other unprintable characters are escaped."""
+    """Yield the replies, each below a heading with its number, or that there are none; unprintable characters
+    other than line breaks are escaped.
+    """
     if not replies:
         yield say("chapter.no_raw")
     for part, text in enumerate(replies, 1):

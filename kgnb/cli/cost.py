@@ -50,7 +50,9 @@ def _cost_lines(found: dict[str, Any]) -> list[str]:
 
 
 def _models_table(found: dict[str, Any]) -> Table:
-    """What was spent at each model, and in all."""
+    """Return what was spent at each model, and in all; without the column of cached tokens if there
+    are none.
+    """
     heads = columns(
         "cost", provider="name", model="name", requests="quantity", prompt_tokens="quantity",
         cached_tokens="quantity", completion_tokens="quantity", price="price", cost="money",

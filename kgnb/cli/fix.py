@@ -56,7 +56,9 @@ def _lines(found: Sequence[Decision]) -> Iterator[str]:
 
 
 def _told(args: argparse.Namespace, task: int, done: Sequence[Applied]) -> int:
-    """Prints what became of each correction; 1 when one of them fits nothing."""
+    """Print what became of each correction; return 1 when one of them fits nothing, else the code of
+    printing.
+    """
     lines = [applied_line(one.decision, task, new=one.new, problem=one.problem) for one in done]
     if any(one.new for one in done):
         lines.append(say("names.see_it", task=task))
@@ -65,7 +67,7 @@ def _told(args: argparse.Namespace, task: int, done: Sequence[Applied]) -> int:
 
 
 def _wanted(args: argparse.Namespace) -> list[Decision]:
-    """The corrections that the options ask for, in the order in which help lists the options."""
+    """Return the corrections that the options ask for, in the order in which help lists the options."""
     if args.apply is not None:
         try:
             return read_corrections(args.apply.read_bytes(), str(args.apply))

@@ -182,7 +182,9 @@ async def _go_on(args: argparse.Namespace, client: KaggleClient, bundle: Bundle)
 
 
 def _variables(args: argparse.Namespace, meta: Metadata) -> dict[str, str]:
-    """Variables the notebook sets for itself: plain settings, and where its credentials are."""
+    """Return variables the notebook sets for itself: plain settings, and where its credentials are. Raises
+    InputError for a secret.
+    """
     # The report names the notebook where it says how to go on.
     variables = {"KGNB_KERNEL": meta["id"], "KGNB_LANG": language()}
     for given in args.set:

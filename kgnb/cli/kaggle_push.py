@@ -89,7 +89,9 @@ async def push(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _stay(args: argparse.Namespace, client: KaggleClient, kernel: str, bundle: Bundle) -> int:
-    """With --follow or -o waits for the run's end, takes the credentials away and fetches the output."""
+    """With --follow or -o wait for the run's end, take the credentials away and fetch the output; return the
+    exit code.
+    """
     if args.no_run:
         return options.OK
     if not _follows(args):
@@ -202,7 +204,9 @@ async def _check_account(args: argparse.Namespace, client: KaggleClient, bundle:
 
 
 def _tell_dry(args: argparse.Namespace, bundle: Bundle, text: str, dataset: str) -> int:
-    """Says what a push would send: metadata, the variables that the notebook sets, and its size."""
+    """Print what a push would send: metadata, the variables that the notebook sets, and its size;
+    return 0.
+    """
     kernels.check_session(args.timeout, tpu=accelerator(bundle.meta) == "tpu")
     print(json.dumps(bundle.meta, ensure_ascii=False, indent=2))
     for name, value in bundle.variables.items():
@@ -226,7 +230,9 @@ async def _send(args: argparse.Namespace, client: KaggleClient, bundle: Bundle, 
 
 
 async def _composed(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> tuple[str, str]:
-    """The notebook's text, and the dataset that brings the books where they make it too large, else ""."""
+    """Return (the notebook's text, the dataset that brings the books where they make it too large,
+    else "").
+    """
     wheel = await _wheel(args)
     if not bundle.packed:
         return _text(settings, bundle, wheel), ""
@@ -249,8 +255,9 @@ async def _wheel(args: argparse.Namespace) -> Wheel | None:
 
 
 def _text(settings: Settings, bundle: Bundle, wheel: Wheel | None) -> str:
-    """The notebook with kgnb in it as it leaves. Raises InputError for a secret in it, or when it is too
-    large."""
+    """Return the notebook with kgnb in it as it leaves. Raises InputError for a secret in it, or when
+    it is too large.
+    """
     made = notebook_bundle.bundled(bundle.notebook, wheel, variables=bundle.variables)
     text = notebook_bundle.written(made)
     check_secrets(made, wheel, known_secrets(settings))

@@ -52,7 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _language_option(words: Sequence[str]) -> Language | None:
-    """The language that ``--lang`` names, wherever it stands: errors of parsing speak it too."""
+    """Return the last language that ``--lang`` names, wherever it stands: errors of parsing speak it too.
+    None
+    without one, or for an unknown one.
+    """
     found: Language | None = None
     for word, following in zip(words, [*words, ""][1:], strict=True):
         if word == "--":
@@ -107,7 +110,9 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _stdout_has_no_reader() -> bool:
-    """Whether it is stdout's pipe or terminal that is gone, no connection; the rest then goes nowhere."""
+    """Return whether it is stdout's pipe or terminal that is gone, no connection; the rest of the output then
+    goes nowhere.
+    """
     stdout = select.poll()
     stdout.register(sys.stdout, 0)
     if not stdout.poll(0):  # without a reader it has an error
@@ -121,7 +126,7 @@ _NO_READER = {errno.EPIPE: OK, errno.EIO: INTERRUPTED}
 
 
 def _shortage(error: BaseException) -> str | None:
-    """The text for a machine that has run out of something; None for any other error."""
+    """Return the key of the text for a machine that has run out of something; None for any other error."""
     if isinstance(error, MemoryError):
         return "cli.no_memory"
     return _SHORTAGES.get(error.errno or 0) if isinstance(error, OSError) else None
@@ -151,7 +156,7 @@ def _complain(text: str) -> None:
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings that options override."""
+    """Return setting → value, of the settings that options override."""
     from kgnb.core.settings import Settings
     from kgnb.llm.local import PROVIDER as LOCAL
 

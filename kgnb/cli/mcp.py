@@ -45,7 +45,10 @@ async def _serve_http(app: Asgi, port: int) -> None:
 
 
 def _guarded(app: Asgi, token: str) -> Asgi:
-    """``app`` for requests with the token alone: any program or web page of this machine reaches loopback."""
+    """Return ``app`` for requests with the token alone, others get 401: any program or web page of this
+    machine
+    reaches loopback.
+    """
     wanted = f"Bearer {token}".encode()
 
     async def guard(scope: Any, receive: Any, send: Any) -> None:

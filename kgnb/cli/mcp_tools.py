@@ -54,7 +54,9 @@ Start = Annotated[int, Field(ge=0, le=10_000_000, description="Character of the 
 
 
 def _told(work: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[dict[str, Any]]]:
-    """The tool's result within bounds; an error that kgnb explains as the protocol's error object."""
+    """Return the tool with its result within bounds; an error that kgnb explains is the protocol's error
+    object.
+    """
 
     @functools.wraps(work)
     async def call(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:

@@ -186,8 +186,10 @@ class Parser(argparse.ArgumentParser):
             self._mixing, self.usage = False, None
 
     def _with_numbers(self, words: Sequence[str]) -> Iterator[str]:
-        """The words, an option whose number was left out with its default: argparse would take the word that
-        follows it, ``--estimate book.txt``, for the number."""
+        """Yield the words, an option whose number was left out with its default: argparse would take the word
+        that
+        follows it, ``--estimate book.txt``, for the number.
+        """
         for word, following in zip(words, [*words, ""][1:], strict=True):
             option = self._option_string_actions.get(word)
             lacks = option is not None and option.nargs == "?" and not following.isdecimal()
@@ -223,7 +225,10 @@ class Parser(argparse.ArgumentParser):
         raise argparse.ArgumentError(None, text)
 
     def _like(self, word: str, commands: dict[str, Parser]) -> list[Parser]:
-        """The commands that may have been meant: one of these, or all of its name in their families."""
+        """Return the commands that may have been meant: one of these, or all of its name in their families;
+        [] for
+        none.
+        """
         more = self._words[self._words.index(word) + 1 :]
         if word in _LISTS and "status" in commands and (not more or more[0].startswith("-")):
             return [commands["status"]]
@@ -237,7 +242,9 @@ class Parser(argparse.ArgumentParser):
         return [one for name, one in found.items() if name != "dead"] or [*found.values()]  # which few need
 
     def _mistyped_option(self, words: Iterable[str]) -> str | None:
-        """The first word that looks like an option and is none of this command's."""
+        """Return the first word before ``--`` that looks like an option and is none of this command's; None
+        without.
+        """
         known = self._option_string_actions
         for word in words:
             name = word.partition("=")[0]
@@ -260,7 +267,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(WRONG_USAGE, f"kgnb: {text}\n")
 
     def _translated(self, message: str) -> str:
-        """argparse's own messages in the user's language; an unknown one as it is."""
+        """Return argparse's own message in the user's language; an unknown one as it is."""
         if message.startswith("the following arguments") and (word := self._mistyped_option(self._words)):
             return self._unknown_option(word)
         for name, pattern in _MESSAGES.items():

@@ -94,7 +94,10 @@ async def set_options(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _assignment(text: str) -> tuple[str, Any]:
-    """An option and its value: JSON, or a plain text; nothing takes the option back."""
+    """Return (option, value) of ``NAME=VALUE``: the value of JSON, else the plain text; None for "", which
+    takes
+    the option back. Raises InputError for another form.
+    """
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise InputError("providers.no_assignment", text=text)

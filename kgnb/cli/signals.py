@@ -29,7 +29,7 @@ def cancel_on_sigterm() -> None:
 
 
 def _end_signals() -> list[signal.Signals]:
-    """SIGTERM, and SIGHUP unless ``nohup`` or the user's shell has it ignored."""
+    """Return SIGTERM, and SIGHUP unless ``nohup`` or the user's shell has it ignored."""
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return [signal.SIGTERM] if ignored else [signal.SIGTERM, signal.SIGHUP]
 

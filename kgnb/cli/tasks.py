@@ -59,7 +59,9 @@ async def delete(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _confirmed(task: Task) -> bool:
-    """Ask at the terminal. Blocks the loop: nothing else runs meanwhile."""
+    """Ask at the terminal; return whether the answer is y, yes or 是. Blocks the loop: nothing else runs
+    meanwhile.
+    """
     facts = {"name": one_line(task.name, TITLE_CHARS), "status": task.status.value}
     with _default_ctrl_c():
         try:

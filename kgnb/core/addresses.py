@@ -94,7 +94,7 @@ def check_redis_host(text: str) -> str:
 
 
 def _names_server(url: SplitResult) -> bool:
-    """Whether a URL has a host and no impossible port. Raises ValueError."""
+    """Return whether a URL has a host and no port 0. Raises ValueError for an impossible host or port."""
     return bool(url.hostname and check_host(url.hostname)) and url.port != 0
 
 

@@ -88,12 +88,14 @@ class ApiKeys:
 
 
 def _is_shared(status: os.stat_result) -> bool:
-    """Whether other users may read or write the file."""
+    """Return whether other users may read or write the file, or it is another user's."""
     return bool(stat.S_IMODE(status.st_mode) & 0o077) or status.st_uid != os.geteuid()
 
 
 def _parse(content: Any) -> dict[str, SavedKey]:
-    """The valid entries of a file that a person may have edited."""
+    """Return name in lower case → key, of the valid entries of a file that a person may have edited; {} for
+    what is no dict.
+    """
     keys = {}
     for name, one in content.items() if isinstance(content, dict) else ():
         if isinstance(one, dict) and isinstance(one.get("key"), str) and isinstance(one.get("origin"), str):

@@ -63,8 +63,10 @@ def halve(text: str, lang: Lang) -> tuple[str, str] | None:
 
 
 def _balanced(text: str, size: int, limit: int, lang: Lang) -> int:
-    """The end of a first chunk that leaves the rest of ``size`` characters as even; with one chunk more if
-    there is none."""
+    """Return the end of a first chunk that leaves the rest of ``size`` characters as even; with one chunk
+    more
+    if there is none.
+    """
     pieces = -(-size // limit)
     for count in (pieces, pieces + 1):
         ideal = size // count
@@ -77,7 +79,10 @@ def _balanced(text: str, size: int, limit: int, lang: Lang) -> int:
 
 
 def _sentence_end(text: str, low: int, ideal: int, high: int, lang: Lang) -> int | None:
-    """The end of a paragraph or sentence in [low, high] nearest to ``ideal``; ``low`` is at least 1."""
+    """Return the end of a paragraph or sentence in [low, high] nearest to ``ideal``; None without one.
+    ``low``
+    is at least 1.
+    """
     if high < low:
         return None
     slack = max(1, round(ideal * _PARAGRAPH_SLACK))
@@ -92,7 +97,7 @@ def _sentence_end(text: str, low: int, ideal: int, high: int, lang: Lang) -> int
 
 
 def _within_sentence(text: str, low: int, ideal: int, high: int) -> int:
-    """A cut within a sentence: after a line, comma or space near ``ideal``, else at ``ideal`` itself."""
+    """Return a cut within a sentence: after a line, comma or space near ``ideal``, else ``ideal`` itself."""
     line = _nearest_cut(_LINE, text, low, ideal, high)
     return line or _nearest_cut(_CLAUSE, text, low, ideal, high) or min(max(ideal, low), high)
 
@@ -103,7 +108,7 @@ def _nearest_cut(pattern: re.Pattern[str], text: str, low: int, ideal: int, high
 
 
 def _cuts(pattern: re.Pattern[str], text: str, low: int, high: int) -> Iterator[int]:
-    """Ends of the pattern's matches within [low, high], trailing space included where it fits."""
+    """Yield ends of the pattern's matches within [low, high], trailing space included where it fits."""
     for match in pattern.finditer(text, max(0, low - _CONTEXT), min(len(text), high + _CONTEXT)):
         end = match.end()
         if end > high:

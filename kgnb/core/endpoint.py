@@ -75,7 +75,7 @@ def unreached(url: str, reason: str) -> str:
 
 
 def _place(url: str) -> str:
-    """Host and port without a login."""
+    """Return host and port of a URL without a login."""
     return urlsplit(url).netloc.rpartition("@")[2]
 
 

@@ -166,7 +166,7 @@ def read_memory_mb(root: Path = Path("/")) -> int:
 
 
 def _memory_limits(root: Path) -> Iterator[int]:
-    """The container's memory limits in bytes; "max" or a huge number means none."""
+    """Yield the container's memory limits in bytes, none for "max" or a huge number."""
     for path in ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"):
         text = _read_or_empty(root / path).strip()
         if text.isdigit() and 0 < int(text) < 1 << 60:
@@ -195,7 +195,9 @@ def find_gpu(root: Path = Path("/")) -> str:
 
 
 def _started_at(kind: Kind) -> float:
-    """Start of the container where that is the session, else of this process."""
+    """Return when the container started where that is the session, else this process, in seconds
+    since 1970.
+    """
     own = process_start(os.getpid()) or _IMPORTED
     folder = CONTAINER_FOLDERS.get(kind)
     return (folder is not None and folder.is_dir() and process_start(1)) or own
@@ -216,7 +218,7 @@ def process_start(pid: int) -> float | None:
 
 
 def _read_or_empty(path: Path) -> str:
-    """The file's text; empty where the kernel or a sandbox doesn't offer it."""
+    """Return the file's text; "" where the kernel or a sandbox doesn't offer it."""
     try:
         return path.read_text("utf-8", "replace")
     except OSError:

@@ -146,7 +146,7 @@ class JsonLines(logging.Formatter):
 
 
 def _json_value(value: object) -> object:
-    """A number as it is, anything else as its text."""
+    """Return None, a bool or a number as it is, anything else as its text, cut if it is long."""
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)[:LONGEST]
 
 
@@ -179,7 +179,9 @@ _locks: list[int] = []  # file descriptors, kept open as long as the process liv
 
 
 def _unlocked_file(folder: Path) -> Path | None:
-    """The first of worker.log, worker-2.log … that no other process writes, locked; None if all are taken."""
+    """Lock and return the first of worker.log, worker-2.log … that no other process writes; None if all are
+    taken.
+    """
     for number in range(1, MAX_FILES + 1):
         name = "worker" if number == 1 else f"worker-{number}"
         # A file of its own: a lock on the log would move away with it at the first rotation.

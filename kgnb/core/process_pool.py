@@ -139,11 +139,11 @@ class _Processes:
 
     @property
     def started(self) -> bool:
-        """Whether its processes were started."""
+        """Return whether its processes were started."""
         return self._executor is not None
 
     async def submit(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Queue the call for the next free process."""
+        """Queue the call for the next free process; return its future."""
         executor = await asyncio.to_thread(self._get_executor)
         try:
             work: Future[R] = executor.submit(function, *args, **kwargs)
@@ -189,7 +189,7 @@ class SharedTuple(tuple[T, ...]):
 
     @cached_property
     def _pickled(self) -> bytes:
-        """The tuple's pickle, made once."""
+        """Return the tuple's pickle, made once."""
         return pickle.dumps(tuple(self))
 
     def __reduce__(self) -> tuple[Any, ...]:

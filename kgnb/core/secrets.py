@@ -81,7 +81,7 @@ class _Unread(Exception):
         self.names, self.facts = names, facts
 
     def about(self, lacking: Sequence[str]) -> Iterator[SettingsError]:
-        """The error for a user who lacks these names; none where other sources had them."""
+        """Yield the error for a user who lacks these names; nothing where other sources had them."""
         names = [name for name in self.names or lacking if name in lacking]
         listed = ", ".join(names[:NAMES_TOLD]) + (" …" if len(names) > NAMES_TOLD else "")
         if names:
@@ -89,7 +89,7 @@ class _Unread(Exception):
 
 
 def _errors(module: Any, name: str, *more: type[Exception]) -> tuple[type[Exception], ...]:
-    """``more``, and a client's own error class where its version has that."""
+    """Return ``more`` and a client's own error class, if its version has that."""
     return (*more, getattr(module, name)) if hasattr(module, name) else more
 
 
@@ -156,7 +156,9 @@ def load_settings(*, host: Host | None = None, **given: Any) -> tuple[Settings, 
 
 
 def _of_colab(given: dict[str, Any], found: Secrets) -> dict[str, Any]:
-    """The given settings with what two words mean on Colab: data folder ``drive`` and provider ``colab``."""
+    """Return the given settings with what two words mean on Colab: data folder ``drive`` and provider
+    ``colab``.
+    """
     if str(given.get("data", "")) == colab.DRIVE_WORD:
         given = {name: value for name, value in given.items() if name != "data"} | colab.drive_settings()
     named = found.get("KGNB_PROVIDER_NAME")
@@ -189,7 +191,7 @@ def _read_kaggle(found: Secrets, names: Sequence[str], _: Host) -> None:
 
 
 def _request_kaggle(module: Any, client: Any, name: str) -> str:
-    """The value, "" if it isn't attached to the notebook. Raises _Unread after the last attempt."""
+    """Return the value; "" if it isn't attached to the notebook. Raises _Unread after the last attempt."""
     for pause in (*RETRY_PAUSES, None):
         try:
             return str(client.get_secret(name))
@@ -212,7 +214,9 @@ def _request_kaggle(module: Any, client: Any, name: str) -> str:
 
 
 def _status_and_wait(error: BaseException) -> tuple[int | None, float | None]:
-    """(status, Retry-After in seconds) of the HTTP error that Kaggle's client keeps in ``__cause__``."""
+    """Return (status, Retry-After in seconds) of the HTTP error that Kaggle's client keeps in ``__cause__``;
+    None for what it doesn't tell.
+    """
     cause: BaseException | None = error
     while cause is not None and not isinstance(getattr(cause, "code", None), int):
         cause = cause.__cause__
@@ -264,7 +268,9 @@ def _secret_files(host: Host, troubles: list[SettingsError]) -> Iterator[Path]:
 
 
 def _read_file(path: Path, troubles: list[SettingsError]) -> dict[str, str]:
-    """NAME → value of each line that has a value.
+    """Return NAME in upper case → value of each line that has a value; {} for a file that can't be read,
+    which
+    is added to ``troubles``.
 
     ``${NAME}`` stays as it is: else the file could put any variable of the environment into an address.
     """
@@ -280,7 +286,8 @@ def _read_file(path: Path, troubles: list[SettingsError]) -> dict[str, str]:
 
 
 def _key_for_address(found: Mapping[str, str], path: Path, has_other_key: bool) -> dict[str, str]:
-    """The key that goes with the address in ``.env``, which others may have made.
+    """Return the key that goes with the address in ``.env``, which others may have made; {} for no key at
+    all.
 
     Raises SettingsError where only another source has a key: it must not go where a file says.
     """

@@ -47,7 +47,7 @@ QUEUE_PREFIXES = ("kg:task:queue:", "kg:ai_queue:")
 
 
 def _written(parse: Callable[[str], object]) -> BeforeValidator:
-    """Parses a setting's text; a list or dict that a program gives stays as it is."""
+    """Return a validator that parses a setting's text; a list or dict that a program gives stays as it is."""
     return BeforeValidator(lambda given: parse(given) if isinstance(given, str) else given)
 
 
@@ -359,7 +359,7 @@ class Settings(BaseSettings):
         return SecretStr(url)
 
     def _redis_options(self, tls: bool) -> dict[str, str]:
-        """What the URL's query tells the driver and RedisConnection."""
+        """Return what the URL's query tells the driver and RedisConnection; {} without TLS and Sentinel."""
         options = {}
         if tls:  # older redis-py verifies the host name on request only
             options = {"ssl_check_hostname": "True"}

@@ -68,7 +68,7 @@ def answer(request: Mapping[str, Any], emit: Emit = lambda _: None) -> Answer:
 
 
 def _logged_in() -> Any:
-    """The package's KaggleApi; None without credentials, or with none that Kaggle accepts."""
+    """Return the package's KaggleApi; None without credentials, or with none that Kaggle accepts."""
     from requests import adapters
 
     # Without a charset in its header, requests takes a log under way for Latin-1.
@@ -88,7 +88,9 @@ def _logged_in() -> Any:
 
 
 def _failure(error: Exception) -> Answer:
-    """Classify by type and status; the package turns some HTTP errors into ValueErrors raised from them."""
+    """Return the answer for an error, by type and status; the package turns some HTTP errors into ValueErrors
+    raised from them.
+    """
     from requests.exceptions import HTTPError, RequestException
     from urllib3.exceptions import HTTPError as LowLevelError
 
@@ -110,7 +112,7 @@ def _failure(error: Exception) -> Answer:
 
 
 def _words(response: Any) -> str:
-    """Kaggle's words in an answer; the package knows them only where they aren't below "error"."""
+    """Return Kaggle's words in an answer, below "error" or not; "" for an answer without."""
     try:
         body = response.json()
         return str(body.get("error", body)["message"])
@@ -119,7 +121,7 @@ def _words(response: Any) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and those that it was raised from, the first one last."""
+    """Yield the error and those that it was raised from, the first one last."""
     current: BaseException | None = error
     while current is not None:
         yield current
@@ -127,7 +129,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _root_reason(root: BaseException) -> str:
-    """The operating system's words: those of the HTTP libraries quote addresses with signatures."""
+    """Return the operating system's words, else the error's type: the words of the HTTP libraries quote
+    addresses with signatures.
+    """
     return (root.strerror if isinstance(root, OSError) else None) or type(root).__name__
 
 

@@ -142,7 +142,7 @@ class ApiProcess:
 
 
 def _command() -> list[str]:
-    """How to start the process. Raises InputError when the package isn't installed, or is too old."""
+    """Return how to start the process. Raises InputError when the package isn't installed, or is too old."""
     found = util.find_spec("kaggle")
     if not (found and found.origin and util.find_spec("six")):  # its own requirements forget six
         raise InputError("kaggle.not_installed")
@@ -278,6 +278,6 @@ class KaggleClient:
 
 
 def _reason(text: str) -> str:
-    """Kaggle's words as one line, without secrets."""
+    """Return Kaggle's words as one line of at most 300 characters, without secrets."""
     text = masked(text, (secret.get_secret_value() for secret in environment_secrets().values()))
     return one_line(" ".join(text.split()), 300)

@@ -89,8 +89,10 @@ class Wheel:
 
 
 def _without_comments(code: str, path: str) -> str:
-    """Python code without comments and docstrings, but with those of public names in :data:`DOCUMENTED`
-    modules; each line stays at its number, as tracebacks tell it."""
+    """Return Python code without comments and docstrings, but with those of public names in
+    :data:`DOCUMENTED`
+    modules; each line stays at its number, as tracebacks tell it.
+    """
     lines = code.splitlines(keepends=True)
     for token in tokenize.generate_tokens(io.StringIO(code).readline):
         if token.type == tokenize.COMMENT:

@@ -52,7 +52,9 @@ class AnthropicApi(ChatApi):
 
 
 def _usage(usage: Any) -> Usage:
-    """Usage in Anthropic's format; input tokens exclude cached ones.
+    """Return an answer's usage, which Anthropic counts without cached input tokens; here prompt tokens
+    include
+    them.
 
     Tokens written to the cache, a quarter dearer, count as plain ones: a system message once in five minutes.
     """

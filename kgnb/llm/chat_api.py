@@ -123,7 +123,7 @@ class ChatApi(ABC):
 
     @staticmethod
     def _decoded(content: bytes) -> Any:
-        """The answer in a response's body. Raises ValueError, RecursionError."""
+        """Return the JSON value of a response's body. Raises ValueError, RecursionError."""
         return json.loads(content)
 
 
@@ -131,7 +131,9 @@ class ChatApi(ABC):
 
 
 def _whole_body(error: Any) -> Any:
-    """A refusal's body as JSON. The SDK hands on its "error" alone, which may be but a name."""
+    """Return a refusal's body as JSON; the SDK's ``error.body``, which may be but a name, if it is
+    no JSON.
+    """
     try:
         return json.loads(error.response.content)
     except (ValueError, RuntimeError):  # no JSON, nested too deeply, or not read

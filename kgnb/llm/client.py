@@ -207,7 +207,10 @@ class LlmClient:
         return self._learnt[model]
 
     async def _formed(self, prompt: Prompt, model: str, meter: _Meter) -> ChatReply:
-        """Ask in the richest form that the model accepts; what it refuses is left out from then on."""
+        """Return the reply to a prompt in the richest form that the model accepts; what it refuses is left
+        out from
+        then on.
+        """
         (api, *_), learnt = await self.opened(), self.form_of(model)
         await learnt.hold()
         try:
@@ -227,7 +230,10 @@ class LlmClient:
             learnt.release()
 
     async def _tried(self, body: dict[str, Any], meter: _Meter) -> ChatReply | ErrorResponse:
-        """Send a request, again after failures that may pass (exponential backoff with jitter)."""
+        """Send a request, again after failures that may pass (exponential backoff with jitter); return the
+        reply or
+        the last failure.
+        """
         attempt = 1
         while True:
             await meter.admit()
@@ -245,7 +251,7 @@ class LlmClient:
             attempt += 1
 
     async def _sent(self, api: ChatApi, body: dict[str, Any], meter: _Meter) -> ChatReply | ErrorResponse:
-        """Make one HTTP request."""
+        """Make one HTTP request; return the reply or the failure, ``SILENCE`` for a time-out."""
         began = time.monotonic()
         self._sent_at.append(began)
         try:

@@ -85,5 +85,7 @@ class Diagnosis:
 
 
 def _plain(model: str) -> str:
-    """A name as it is asked for: Gemini lists ``models/NAME``, Ollama ``NAME:latest``."""
+    """Return a name as it is asked for: ``NAME`` for Gemini's ``models/NAME`` and Ollama's
+    ``NAME:latest``.
+    """
     return model.removeprefix("models/").removesuffix(":latest")

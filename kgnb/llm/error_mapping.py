@@ -123,7 +123,7 @@ class ErrorResponse:
 
     @property
     def _details(self) -> list[Any]:
-        """Google's details of an error."""
+        """Return Google's details of an error; [] for an error without."""
         details = self._error.get("details")
         return details if isinstance(details, list) else []
 
@@ -160,7 +160,10 @@ class ErrorResponse:
 
     @property
     def _words(self) -> str:
-        """The endpoint's message, or what OpenRouter was told; no list of fields, which may repeat a book."""
+        """Return the endpoint's message, or what OpenRouter was told; "" instead of a list of fields, which
+        may
+        repeat a book.
+        """
         told = get(self._error.get("metadata"), "raw")
         with suppress(ValueError, RecursionError):
             inner = json.loads(told) if isinstance(told, str) else told

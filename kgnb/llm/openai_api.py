@@ -95,8 +95,10 @@ class OpenAIApi(ChatApi):
 
 
 def _joined(stream: bytes) -> dict[str, Any]:
-    """The answer whose pieces are a stream's events. An event with an error is the answer itself; a stream
-    that breaks off has no finish_reason, so it counts as cut. Raises ValueError, RecursionError."""
+    """Return the answer whose pieces are a stream's events. An event with an error is the answer itself; a
+    stream that breaks off has the finish_reason "length", so it counts as cut. Raises ValueError,
+    RecursionError.
+    """
     told: dict[str, list[str]] = {field: [] for field in _STREAMED}
     finish, usage = "length", None
     for line in stream.splitlines():
@@ -118,7 +120,7 @@ def _joined(stream: bytes) -> dict[str, Any]:
 
 
 def _usage(answer: Any) -> Usage:
-    """Usage in OpenAI's format and its extensions.
+    """Return an answer's usage in OpenAI's format or one of its extensions.
 
     Prompt tokens include cached ones, completion tokens reasoning; where they don't (Gemini), the total does.
     """

@@ -132,7 +132,9 @@ class RequestForm:
         return replace(self, thinks=thinks, **{part: getattr(self, part)[1:]})
 
     def _other_effort(self, said: str) -> Mapping[str, Any] | None:
-        """The fields for the least effort that a refusal leaves; None where the field itself is refused."""
+        """Return the fields for the least effort that a refusal leaves; None where the field itself is
+        refused.
+        """
         name, value = next(iter(self.thinking[0].items()))
         sent = value.get("effort") if isinstance(value, Mapping) else value
         named = (e for e in _EFFORTS if re.search(rf"['\"`]{e}['\"`\\]|values are:[^.]*\b{e}\b", said))
@@ -143,7 +145,9 @@ class RequestForm:
         return {name: {**value, "effort": effort} if isinstance(value, Mapping) else effort}
 
     def _named_in(self, text: str) -> str:
-        """The part with another form that ``text`` names first; empty without one."""
+        """Return the part with another form that ``text`` names first, upper and lower case alike; "" without
+        one.
+        """
         text = text.lower()
         values = (f"'{value}'" for value in self.thinking[0].values())
         sent = {"thinking": (*self.thinking[0], *values), "limit_fields": self.limit_fields[:1]}

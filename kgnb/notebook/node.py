@@ -186,7 +186,9 @@ class Node:
         }
 
     def _session_note(self) -> str:
-        """How this session ends, and what to do so that it doesn't end early; "" where nothing ends it."""
+        """Return how this session ends, and what to do so that it doesn't end early; "" where nothing ends
+        it.
+        """
         service, session = self.host.service, self.session
         parts = []
         if service is not None and not self.host.batch and service.idle_minutes:

@@ -45,8 +45,10 @@ class QueryRows(list[dict[str, Any]]):
         self._every_column = every_column
 
     def _table(self, most: int) -> tuple[list[str], list[list[object]]]:
-        """Headings and cells of the first ``most`` rows, without columns that are empty in all rows, unless
-        the user asked for each of them."""
+        """Return headings and cells of the first ``most`` rows, without columns that are empty in all rows,
+        unless
+        the user asked for each of them.
+        """
         keys = list(self[0]) if self else []
         if not self._every_column:
             keys = [k for k in keys if any(row[k] not in ("", [], 0, None) for row in self)]
@@ -86,7 +88,7 @@ class QueryRows(list[dict[str, Any]]):
 
 
 def _html_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns of integers are aligned right, the first column is emphasized."""
+    """Return the table as HTML. Columns with an integer are aligned right, the first column is emphasized."""
     right = {i for row in rows for i, cell in enumerate(row) if isinstance(cell, int)}
     mark = [' class="r"' if i in right else ' class="k"' if i == 0 else "" for i in range(len(heads))]
     top = "".join(f"<th{own}>{text(head)}</th>" for own, head in zip(mark, heads, strict=True))
@@ -295,7 +297,7 @@ def names(listed: Iterable[ListedName]) -> QueryRows:
 
 
 def _entity_note(entity: Entity) -> str:
-    """Aliases and chapters of an entity in a line."""
+    """Return aliases and chapters of an entity in a line; "" for an entity with neither."""
     facts = []
     if entity.aliases:
         facts.append(say("picture.aliases") + ": " + say("picture.comma").join(entity.aliases))

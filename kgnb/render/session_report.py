@@ -54,7 +54,7 @@ def _card(title: str | None, content: str) -> str:
 
 
 def _pairs(**pairs: object) -> str:
-    """Values under their names, the texts ``farewell.<key>``."""
+    """Return HTML of values under their names, the texts ``farewell.<key>``."""
     cells = (f"<dt>{text(say(f'farewell.{key}'))}</dt><dd>{text(value)}</dd>" for key, value in pairs.items())
     return f"<dl>{''.join(f'<div>{cell}</div>' for cell in cells)}</dl>"
 

@@ -127,7 +127,7 @@ def _provider_state(provider: Item) -> Cell:
 
 
 def _answered(provider: Item, now: float) -> str:
-    """When it answered last, and how fast."""
+    """Return when the provider answered last, and how fast; "" for one that never did."""
     at, seconds = provider["answered_at"], provider["answer_seconds"]
     if not at:
         return ""

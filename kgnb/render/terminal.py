@@ -117,7 +117,7 @@ class Rows:
                 yield _indented(text, indent, NOTE_MARGIN)
 
     def _grid(self, line: Sequence[Text], widths: Sequence[int]) -> RenderableType:
-        """One aligned row, as a grid of its own: notes between rows belong to no column."""
+        """Return one aligned row, as a grid of its own: notes between rows belong to no column."""
         grid = Grid.grid(padding=(0, 0, 0, GAP), pad_edge=True, collapse_padding=False)
         for column, width in zip(self._columns, widths, strict=False):
             wraps = column is self._columns[-1]
@@ -127,7 +127,10 @@ class Rows:
         return grid
 
     def _rest(self, line: Sequence[Text], start: int, indent: int, width: int) -> Iterator[RenderableType]:
-        """The cells from column ``start`` on, as many on a line as fit; unknown ones are left out."""
+        """Yield the lines of the cells from column ``start`` on, as many on a line as fit; "-", the unknown
+        ones,
+        are left out.
+        """
         leading, facts = [], []
         for column, text in list(zip(self._columns, line, strict=True))[start:]:
             if column.meaning in _LEADING:
@@ -139,7 +142,7 @@ class Rows:
 
 
 def _total(widths: Sequence[int]) -> int:
-    """How wide a row of such columns is."""
+    """Return how wide a row of such columns is, each with a gap."""
     return sum(GAP + width for width in widths)
 
 
@@ -168,7 +171,7 @@ def progress_bar(percent: float) -> str:
 
 
 def _packed(facts: Iterable[Text], width: int) -> Iterator[Text]:
-    """The facts on as few lines as they need, none broken unless it is wider than a line."""
+    """Yield the facts on as few lines as they need, none broken unless it is wider than a line."""
     line = Text()
     for fact in facts:
         joined = Text(" " * GAP).join([line, fact]) if line else fact

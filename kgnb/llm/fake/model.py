@@ -62,7 +62,9 @@ def answer(text: str) -> str:
 
 
 def _best_sentence(question: str, text: str) -> str:
-    """The sentence of the passages that has most of the question's pairs of characters, as the answer."""
+    """Return, as JSON, an answer that is the passages' sentence with most of the question's pairs of
+    characters.
+    """
     pairs = {question[i : i + 2] for i in range(len(question) - 1)}
     told = [one.group().strip() for one in _SENTENCE.finditer(text)]
     best = max(told, key=lambda one: sum(pair in one for pair in pairs), default="")

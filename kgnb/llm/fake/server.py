@@ -209,7 +209,10 @@ class FakeServer:
         return response
 
     def _refusal(self, asked: ChatRequest) -> tuple[str, Response] | None:
-        """The error that the model's name stands for, if any."""
+        """Return (name in the counts, response) of the error that the model's name stands for; None for a
+        model
+        that answers.
+        """
         model = asked.model
         if model not in (MODEL, *FAULTY_MODELS):
             return "404", error_response(404, "model_not_found", f"no model {model}")
@@ -239,7 +242,10 @@ class FakeServer:
         return json_response(status, completion(text, outcome, asked, usage))
 
     def _cached(self, system: str) -> int:
-        """Prompt tokens that a provider's cache would hold."""
+        """Return how many prompt tokens a provider's cache would hold: half the characters of a system
+        message that
+        was sent before, else 0.
+        """
         if not self.prompt_cache:
             return 0
         known = system in self._systems

@@ -120,7 +120,7 @@ def _llama(model: Model) -> Engine:
 
 
 def _vllm(model: Model, found: list[Gpu]) -> Engine:
-    """One replica a GPU behind one address: whole models on each beat halves over PCIe.
+    """Return vLLM with one replica a GPU behind one address: whole models on each beat halves over PCIe.
 
     Options as in docs.vllm.ai, "vllm serve" and "Data Parallel Deployment".
     """
@@ -182,7 +182,10 @@ def _install_commands() -> list[list[str]]:
 
 
 def _weakest(found: list[Gpu]) -> Gpu:
-    """The GPU that decides what all can do. Raises InputError without one that vLLM runs on."""
+    """Return the GPU that decides what all can do: the least compute capability, then the least memory.
+    Raises
+    InputError for none, and where vLLM doesn't run on it.
+    """
     if not found:
         raise InputError("local.no_gpu")
     weakest = min(found, key=lambda gpu: (gpu.compute, gpu.memory))

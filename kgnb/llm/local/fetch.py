@@ -96,7 +96,7 @@ def fetch(wanted: str, stop: threading.Event, tell: Callable[[str], None]) -> Pa
 
 
 def _facts(name: str, place: Path, pattern: str | None) -> tuple[list[str], int, str]:
-    """The download's arguments, the bytes that are to come, and the licence, of Hugging Face."""
+    """Return, of Hugging Face, (the download's arguments, the bytes that are to come, the licence)."""
     hub = import_module("huggingface_hub")
     try:
         info = hub.HfApi().model_info(name, files_metadata=True, timeout=30)

@@ -99,7 +99,7 @@ class Keeper:
             self._stop()
 
     def _start(self, clients: IO[str]) -> bool:
-        """Whether the server answers a real request; where not, the note says why."""
+        """Start the server; return whether it answers a real request. Where not, the note says why."""
         self._stop()
         log = self._folder / LOG
         self._log_start = log.stat().st_size
@@ -126,7 +126,7 @@ class Keeper:
         return False
 
     def _watch(self, clients: IO[str]) -> bool:
-        """Whether the last client has gone, rather than the server died."""
+        """Wait; return True once the last client has gone, False once the server has died."""
         assert self._server is not None
         while self._server.poll() is None:
             if _is_free(clients):
@@ -142,7 +142,7 @@ class Keeper:
         answered.set()
 
     def _answers(self) -> bool:
-        """Whether a real request is answered; while the model loads the port is closed or says 503."""
+        """Return whether a real request is answered; while the model loads the port is closed or says 503."""
         body = {"model": self._plan.model, "max_tokens": 1, "messages": [{"role": "user", "content": "1"}]}
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/v1/chat/completions",
@@ -177,7 +177,9 @@ class Keeper:
 
 
 def _is_free(clients: IO[str]) -> bool:
-    """Whether no client holds the lock; then this process holds it until its end, so that none can join."""
+    """Return whether no client holds the lock; if so this process holds it until its end, so that none can
+    join.
+    """
     try:
         fcntl.flock(clients, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -193,7 +195,7 @@ def _free_port() -> int:
 
 
 def _is_taken(port: int) -> bool:
-    """Whether another program listens there."""
+    """Return whether a program listens at the port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

@@ -128,7 +128,10 @@ def _transformers_model(folder: Path) -> Model:
 
 
 def _gguf_model(path: Path) -> Model:
-    """Read the header that the GGUF specification describes (ggml/docs/gguf.md)."""
+    """Return the model that a file's header tells (GGUF's specification: ggml/docs/gguf.md). Raises
+    ValueError
+    for another format.
+    """
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
             raise ValueError("GGUF")
@@ -150,7 +153,7 @@ def _gguf_model(path: Path) -> Model:
 
 
 def _most(value: Any) -> int:
-    """The number, or the largest of a list with one for each layer."""
+    """Return the number, or the largest of a list with one for each layer."""
     return max(value) if isinstance(value, list) else int(value)
 
 

@@ -65,7 +65,9 @@ def _unfinished(tasks: Sequence[Item], *, is_alive: bool) -> Alert | None:
 
 
 def _ended(tasks: Sequence[Item]) -> Alert | None:
-    """Failures of the newest task: older ones are in the list."""
+    """Return the failure of the newest task, None if it has none that can be mended: older ones are in the
+    list.
+    """
     newest = max(tasks, key=lambda task: int(task["task_id"]), default=None)
     if (
         newest is None

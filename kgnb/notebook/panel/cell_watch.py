@@ -52,6 +52,6 @@ class CellWatch:
 
 
 def _in_a_cell(shell: Any) -> bool:
-    """Whether this call comes from a cell rather than a widget's click."""
+    """Return whether this call comes from a cell rather than a widget's click."""
     parent = shell.kernel.get_parent("shell") if hasattr(shell.kernel, "get_parent") else {}
     return bool(parent.get("header", {}).get("msg_type") == "execute_request")

@@ -96,7 +96,9 @@ class Service:
         return self._as_url(found) if self.name == "redis" else found
 
     def _as_url(self, found: dict[str, Any]) -> dict[str, Any]:
-        """Put a typed password into a Redis URL, which carries its login itself."""
+        """Return ``found``, changed in place: a typed password goes into a Redis URL, which carries its login
+        itself.
+        """
         host, found["redis_sentinel"] = found["redis_host"], ""
         if "://" in host and "@" not in host and (password := found.get("redis_password")):
             scheme, _, rest = host.partition("://")

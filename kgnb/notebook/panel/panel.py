@@ -55,7 +55,7 @@ def panel(node: Node | None = None) -> Panel | StaticPanel:
 
 
 def _known_node() -> Node | None:
-    """The running node, else the panel's own, else the one that ran last."""
+    """Return the running node, else the panel's own, else the one that ran last; None before the first."""
     last = notebook_node.current()
     if (last is None or not last.is_alive) and _panel is not None:
         return _panel.node
@@ -162,7 +162,7 @@ class Panel:
 
     @property
     def _closed(self) -> bool:
-        """Whether the widgets aren't built, or were closed."""
+        """Return whether the widgets aren't built, or were closed."""
         return self.root is None or self.root.comm is None
 
     def _ipython_display_(self) -> None:
@@ -256,7 +256,7 @@ class Panel:
                 widgets.show(self.messages, *self._message_parts(status))
 
     def _message_parts(self, status: dict[str, Any]) -> list[str]:
-        """The messages below the head."""
+        """Return the HTML of the messages below the head; [] for none."""
         controller, parts = self.controller, []
         if controller.cell_watch.seconds:
             parts.append(html.note(say("panel.busy", seconds=round(controller.cell_watch.seconds)), "warn"))

@@ -204,7 +204,7 @@ class ProviderForm:
         widgets.show(self._note, html.dim(where) if where else "")
 
     def _draft(self, default_model: str = "") -> Provider:
-        """What is typed in. Raises InputError for what can't be asked."""
+        """Return the provider that is typed in. Raises InputError for what can't be asked."""
         draft = self._typed(default_model)
         name, url = draft.name, draft.base_url
         if not (name and url and draft.models[0]):
@@ -255,7 +255,7 @@ class ProviderForm:
         self._controller.run(say("panel.asking", provider=draft.name), work, done)
 
     def _is_in_memory(self, draft: Provider, *, keep: bool) -> bool:
-        """Whether the provider is this node's alone, by its settings: its key is written nowhere."""
+        """Return whether the provider is this node's alone, by its settings: its key is written nowhere."""
         known = self._known.get(draft.name.lower())
         own = known is not None and known["source"] == "environment"
         new_key = bool(draft.api_key) and self._controller.node.settings.embedded_sql
@@ -276,7 +276,10 @@ class ProviderForm:
         return say("panel.added", provider=draft.name, model=draft.models[0], seconds=f"{probe.seconds:.1f}")
 
     def _own_key(self, draft: Provider) -> dict[str, Any]:
-        """The key's setting: a known key goes to no other host than the one that it was given for."""
+        """Return the key's setting; {} to keep the present one, an empty one where the address is another
+        host's: a
+        known key goes to no other host than the one that it was given for.
+        """
         settings = self._controller.node.settings
         if draft.api_key:
             return {"openai_api_key": draft.api_key}
@@ -297,7 +300,7 @@ class ProviderForm:
         widgets.label(self.add, say("panel.save_anyway" if anyway else "panel.test_and_save"))
 
     def _typed(self, default_model: str = "") -> Provider:
-        """What the form says, whole or not."""
+        """Return the provider as the form says it, whole or not."""
         model = self.model.value.strip() or default_model
         key = self.key.typed or SecretStr("")
         return Provider(self.name.value.strip(), self.url.value.strip(), key, (model,))

@@ -56,7 +56,7 @@ class ChosenBook:
 
     @contextmanager
     def _file(self) -> Iterator[Path]:
-        """The book's file; an upload's only while it is read."""
+        """Yield the book's file; an upload's is deleted after the block."""
         if not self.content:
             yield Path(self.path).expanduser()
             return

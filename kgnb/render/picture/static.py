@@ -39,7 +39,7 @@ class _Frame:
         self.height = max(bottom - self.top, 240.0) + _LEGEND_LINE * len(self.legend)
 
     def centre(self, spot: Spot) -> tuple[float, float]:
-        """A circle's centre in the image."""
+        """Return a circle's centre in the image as (x, y), to a tenth."""
         return round(spot.x - self.left, 1), round(spot.y - self.top, 1)
 
 
@@ -102,7 +102,7 @@ class _Entry(NamedTuple):
 
 
 def _legend(shown: Scene, width: float) -> list[list[_Entry]]:
-    """The lines' colours, then the circles', each in as many rows as they need."""
+    """Return the lines' colours, then the circles', each in as many rows as they need."""
     present = {tie.group for tie in shown.ties if tie.drawn}
     lines = [_Entry(say(f"picture.{g}"), c) for g, c in EDGE_COLOURS.items() if g in present]
     first = ((shown.spots[own[0]], own) for own in shown.circles)
