@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from neo4j import AsyncTransaction
 
 from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.core.model import beijing_now
@@ -101,7 +100,7 @@ async def redis_facts(connection: RedisConnection, *, tls: bool) -> ServiceFacts
 
 
 async def bolt_facts(bolt: BoltDriver, *, tls: bool) -> ServiceFacts:
-    """Return the graph server's version, round trip (ms) and encryption; creates a node and rolls back.
+    """Return the graph server's version, round trip (ms) and encryption; creates a node and deletes it.
 
     Raises ServiceDown, and ServiceRefused without the right to write.
     """
@@ -109,12 +108,13 @@ async def bolt_facts(bolt: BoltDriver, *, tls: bool) -> ServiceFacts:
     await bolt.rows("RETURN 1")
     ms = 1000 * (time.monotonic() - started)
 
-    async def trial(tx: AsyncTransaction) -> None:
-        await (await tx.run("CREATE (n:Novel {id: -1}) DELETE n")).consume()
-        await tx.rollback()
-
-    await bolt.write(trial)
+    await try_writing(bolt)
     return ServiceFacts(await _bolt_version(bolt), ms, None, "TLS" if tls else "")
+
+
+async def try_writing(bolt: BoltDriver) -> None:
+    """Raise ServiceDown or ServiceRefused unless a node can be written; it is gone again at once."""
+    await bolt.execute("CREATE (n:Novel {id: -1}) DELETE n")
 
 
 async def _bolt_version(bolt: BoltDriver) -> str:

@@ -369,28 +369,33 @@ async def test_a_configured_type_is_written(store: GraphStore) -> None:
 # --- other writers
 
 
-async def test_what_another_writer_took_away_meanwhile_is_tried_again(store: GraphStore) -> None:
-    code, tries = "Neo.ClientError.Statement.EntityNotFound", []
-    gone = neo4j.exceptions.Neo4jError._hydrate_neo4j(code=code, message="gone")
+def fail(monkeypatch: pytest.MonkeyPatch, code: str, times: int) -> None:
+    """Have the server refuse so many statements."""
+    run, refusals = neo4j.AsyncSession.run, iter(range(times))
 
-    async def body(_: Any) -> str:
-        tries.append(1)
-        if len(tries) < 3:
-            raise gone
-        return "done"
+    async def refusing(self: neo4j.AsyncSession, *args: Any, **kwargs: Any) -> Any:
+        if next(refusals, None) is not None:
+            raise neo4j.exceptions.Neo4jError._hydrate_neo4j(code=code, message="refused")
+        return await run(self, *args, **kwargs)
 
-    assert await store.bolt.write(body) == "done"
+    monkeypatch.setattr(neo4j.AsyncSession, "run", refusing)
 
 
-async def test_a_database_that_became_read_only_is_waited_for(store: GraphStore) -> None:
-    code = "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase"
+async def test_what_another_writer_took_away_meanwhile_is_tried_again(
+    store: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(monkeypatch, "Neo.ClientError.Statement.EntityNotFound", 2)
+    assert await store.bolt.execute("RETURN 1") == [[1]]
 
-    async def body(_: Any) -> None:
-        raise neo4j.exceptions.Neo4jError._hydrate_neo4j(code=code, message="full")
 
+async def test_a_database_that_became_read_only_is_waited_for(
+    store: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(monkeypatch, "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase", 1)
     with pytest.raises(ServiceDown) as caught:
-        await store.bolt.write(body)
+        await store.probe()
     assert caught.value.key == "graph.read_only"
+    await store.probe()
 
 
 _CHILD = """

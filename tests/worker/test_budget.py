@@ -308,6 +308,17 @@ async def test_a_request_that_is_cancelled_under_way_counts_for_its_task(
     assert (await ledger.tasks.progress(task)).usage == Usage(1, len("刘备与关羽。"))
 
 
+async def test_answers_are_shared_together(ledger: Ledger, redis_url: str) -> None:
+    async with FakeServer() as server, asking(redis_url, server.base_url, ledger=ledger) as node:
+        for _ in range(20):
+            await node.ask()
+        state = await node.throttle.pauses.look(node.provider)
+        assert state.answer.answered_at == 0, "an answer costs no round trip of its own"
+        await node.throttle.flush()
+        state = await node.throttle.pauses.look(node.provider)
+        assert state.answer.answered_at > 0
+
+
 async def test_what_was_never_sent_takes_no_time(ledger: Ledger, redis_url: str) -> None:
     times: list[float] = []
     async with FakeServer() as server, asking(redis_url, server.base_url, ledger=ledger) as node:

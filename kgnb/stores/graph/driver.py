@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -14,8 +14,6 @@ from neo4j import (
     READ_ACCESS,
     AsyncDriver,
     AsyncGraphDatabase,
-    AsyncSession,
-    AsyncTransaction,
     Query,
     TrustCustomCAs,
 )
@@ -38,7 +36,6 @@ from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.targets import GraphTarget
 
 M = TypeVar("M", bound=Callable[..., Coroutine[Any, Any, Any]])
-T = TypeVar("T")
 
 CONNECTIONS = 6
 WRITERS = 3
@@ -190,55 +187,28 @@ class BoltDriver:
         """Run one statement that changes data or schema, in one round trip; return its rows, each the list of
         its values.
 
-        ``rows`` are the parameter ``$p.rows``. Repeated like :meth:`write`.
+        ``rows`` are the parameter ``$p.rows``. Run again whenever the transaction loses a race. Raises
+        ServiceDown when the time limit is over, ServiceRefused.
         """
         given = _Rows(rows=rows)
-
-        async def once(session: AsyncSession, left: float) -> list[list[Any]]:
-            result = await session.run(Query(text, timeout=left), params, p=given)
-            return await result.values()
-
-        answers = await self._repeat(once)
-        given.clear()  # the driver's result, a cycle that waits for the collector, would keep them
-        return answers
-
-    @_in_thread
-    async def write(self, body: Callable[[AsyncTransaction], Awaitable[T]]) -> T:
-        """Run ``body`` in one transaction and return its result; run it again from the start whenever the
-        transaction loses a race.
-
-        An exception of ``body`` rolls back and is raised. Raises ServiceDown when the time limit is over.
-        """
-
-        async def once(session: AsyncSession, left: float) -> T:
-            async with await session.begin_transaction(timeout=left) as tx:
-                result = await body(tx)
-                if not tx.closed():  # the body may have rolled back
-                    await tx.commit()
-                return result
-
-        return await self._repeat(once)
-
-    async def _repeat(self, once: Callable[[AsyncSession, float], Awaitable[T]]) -> T:
-        """Return the result of ``once(session, seconds left)``, awaited again whenever it loses a race.
-        Raises ServiceDown at the time limit.
-        """
         async with self._writers:
             end = time.monotonic() + self._timeout
             while True:
-                left = max(0.1, end - time.monotonic())
                 try:
-                    # A server that hangs keeps no time limit: the clock runs here as well.
-                    async with (
-                        asyncio.timeout(left),
-                        self._open().session(database=self._database) as session,
-                    ):
-                        return await once(session, left)
+                    answers = await self._executed(text, params, given, max(0.1, end - time.monotonic()))
+                    given.clear()  # the driver's result, a cycle until the collector comes, would keep them
+                    return answers
                 except (TimeoutError, OSError, Neo4jError, DriverError) as error:
                     pause = random.uniform(*JITTER)  # noqa: S311 - no secret
                     if not _lost_race(error) or time.monotonic() + pause >= end:
                         raise self._error(error) from error
                     await asyncio.sleep(pause)
+
+    async def _executed(self, text: str, params: Any, given: _Rows, left: float) -> list[list[Any]]:
+        # A server that hangs keeps no time limit: the clock runs here as well.
+        async with asyncio.timeout(left), self._open().session(database=self._database) as session:
+            result = await session.run(Query(text, timeout=left), params, p=given)
+            return await result.values()
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:

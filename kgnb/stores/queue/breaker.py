@@ -29,9 +29,6 @@ FAIL_TTL = 86_400
 """Lifetime of the count in seconds (wire contract)."""
 FAILURE_WINDOW = 30
 """Seconds in which the failures of all nodes count once: an outage hits every slot together."""
-SUCCESS_INTERVAL = 15.0
-"""Seconds between two resets by a node that knows of no failure. Below FAILURE_WINDOW, so that a success
-between two counted failures breaks their row; above 0, to save a round trip for each chapter."""
 MAX_NOT_BEFORE = 3_600.0
 """Longest rate limit in seconds."""
 MAX_PAUSE = 1e10
@@ -93,7 +90,6 @@ class CircuitBreaker:
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
-        self._reset_until: dict[str, float] = {}  # until when a success needn't reset the count again
         self._limited: dict[str, float] = {}  # end, by time.monotonic()
         self._limited_at: dict[str, float] = {}  # when this node set it
 
@@ -105,7 +101,6 @@ class CircuitBreaker:
 
         The third counted failure in a row pauses it, with ``reason``.
         """
-        self._reset_until.pop(provider, None)
         window = ("SET", _WINDOW_PREFIX + provider, b"1", "NX", "EX", FAILURE_WINDOW)
         noted = _note_refusal(provider, reason, kind, certain=False)
         if not (await self._connection.send([window, *noted]))[0]:
@@ -129,17 +124,10 @@ class CircuitBreaker:
 
     async def record_refusal(self, provider: str, reason: str, kind: str, *, certain: bool = True) -> None:
         """Note for people that ``provider`` refuses; no failure. ``certain``: whatever it is asked."""
-        self._reset_until.pop(provider, None)
         await self._connection.send(_note_refusal(provider, reason, kind, certain=certain))
 
     async def record_success(self, provider: str, seconds: float = 0.0) -> None:
-        """Note an answer after ``seconds`` and reset the count of consecutive failures.
-
-        Without a known failure it does so at most every SUCCESS_INTERVAL.
-        """
-        if time.monotonic() < self._reset_until.get(provider, 0.0):
-            return
-        self._reset_until[provider] = time.monotonic() + SUCCESS_INTERVAL
+        """Note an answer after ``seconds`` and reset the count of consecutive failures."""
         key = _ANSWER_PREFIX + provider
         answered = ("HSET", key, "answered_at", time.time(), "seconds", round(seconds, 3))
         forgotten = ("DEL", _FAIL_PREFIX + provider), _forget_refusals(provider)
@@ -244,8 +232,6 @@ class CircuitBreaker:
     def _read(self, name: str, now: float, reply: _Reply, asked_at: float) -> ProviderState:
         """Return a provider's state from Redis' replies, which any program may have written."""
         count = max(0, int(_number(reply.failures)))
-        if count:
-            self._reset_until.pop(name, None)
         not_before = now + min(reply.limit_ms / 1_000, MAX_PAUSE) if reply.limit_ms > 0 else 0.0
         self._update_limit(name, reply.limit_ms / 1_000, asked_at)
         broken = isinstance(reply.answer, ServiceRefused)  # a key of the wrong type
