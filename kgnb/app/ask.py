@@ -41,8 +41,12 @@ _CYPHER = re.compile(
 )
 """How a query that reads begins."""
 
-TIES, BESIDE = ("relation", "path", "chapter", "dead"), 2
-"""Questions whose answer is shown with passages too, and how many: it is a short one."""
+ALONE = frozenset({"who", "first", "last", "chapters", "where", "with", "there", "people"})
+"""Questions of which the graph knows all there is."""
+BESIDE = 2
+"""Passages that are shown with a sure answer to another question: it is a short one."""
+AHEAD = 5
+"""Passages with the graph's quotes, and nearest ones, that come before all others to an LLM."""
 INTRODUCED = 3
 """Most entities of a question whose first passage is among them: it says who they are."""
 
@@ -92,16 +96,18 @@ async def ask(book: BookAsked, question: str) -> Answer:
     """
     read = read_question(question, book.query)
     sentences = await asyncio.to_thread(answer, read, book.query, book.record.texts)
-    if sentences and read.intent not in TIES:
+    if sentences and read.intent in ALONE:
         checked = await asyncio.to_thread(_standing, sentences, book.record)
         return Answer(question, tuple(checked), meant=meant(read))
     search = await asyncio.to_thread(_search, book, read)
-    if read.stranger and not read.near and not any(read.stranger in one.text for one in search.every):
+    named = (*book.query.chapter_titles.values(), *(one.text for one in search.every))
+    if read.stranger and not read.near and not any(read.stranger in text for text in named):
         return Answer(question, note=stranger_note(read, book.query, book.until))
     if not sentences and (one := await asyncio.to_thread(read_out, read, search, book.query)):
         sentences = [told(read, one)]
     checked = await asyncio.to_thread(_standing, sentences, book.record)
-    found = await asyncio.to_thread(search.shown, BESIDE if sentences else PASSAGES)
+    sure = any(one.sure for one in sentences)
+    found = await asyncio.to_thread(search.shown, BESIDE if sure else PASSAGES)
     key = "ask.more" if sentences else "ask.passages"
     note = texts(read.lang)[key] if found else "" if sentences else _unknown(book, read)
     return Answer(question, tuple(checked), note, tuple(found), meant=meant(read), words=search.words)
@@ -152,7 +158,7 @@ def retrieved(book: BookAsked, question: Question) -> list[Passage]:
         for one in question.entities[:INTRODUCED]
     ]
     return with_neighbours(
-        [*quoted[:PASSAGES], *nearest[:PASSAGES], *filter(None, first), *nearest], every, SENT_PASSAGES
+        [*quoted[:AHEAD], *nearest[:AHEAD], *filter(None, first), *nearest], every, SENT_PASSAGES
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from kgnb.graph.name_index import NameIndex
 from kgnb.graph.project.corrections import Corrector
 from kgnb.graph.relation_types import relation_type
 from kgnb.graph.resolve.decisions import Decision, Kind
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,4 +193,7 @@ class BookCorrections:
 
         Raises InputError for an unknown number.
         """
-        return self._undo(number)
+        stood = self._undo(number)
+        if not stood:
+            log.warning(say("names.undone_before", number=number))
+        return stood

@@ -97,7 +97,7 @@ def _book_options(added: Parser) -> None:
 def _add_export(commands: Commands[Parser]) -> None:
     added = command(commands, "export", "transfer:export_graph")
     options.book_argument(added)
-    argument(added, "--format", choices=FORMATS)
+    argument(added, "--format", choices=(*FORMATS, "zip"))
     argument(added, "--until", type=options.until, metavar="CHAPTER", text="until")
     shape = options.graph_file
     argument(added, "-o", "--output", type=shape, metavar="FILE", required=True, completes="file")

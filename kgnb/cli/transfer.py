@@ -23,7 +23,7 @@ async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
     """Write a task's graph, in the format that ``--format`` or the file's ending names; return 0. Raises
     InputError for neither.
     """
-    chosen = args.format or format_of(args.output)
+    chosen = FORMAT_OF_ENDING.get(f".{args.format}") or format_of(args.output)
     if chosen is None:
         raise InputError("cli.no_format", path=args.output, known=" ".join(FORMAT_OF_ENDING))
     check_place(args.output, chosen)

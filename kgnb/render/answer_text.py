@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
 
 from kgnb.core.formatting import compact, money
-from kgnb.core.messages import say, texts
+from kgnb.core.messages import texts
 from kgnb.core.safe_text import one_line
 from kgnb.graph.ask.answers import Answer, Paid
 from kgnb.graph.ask.passages import Passage
@@ -35,7 +35,7 @@ def answer_lines(answer: Answer, mark: Mark = str, plain: Mark = one_line) -> It
     for passage in answer.passages:
         yield "  " + _source(answer, passage, mark, plain)
     if answer.paid is not None:
-        yield plain(_price(answer.paid))
+        yield plain(_price(answer.paid, texts(lang_of(answer.question))))
 
 
 def _source(answer: Answer, passage: Passage, mark: Mark, plain: Mark) -> str:
@@ -62,15 +62,16 @@ def bold(text: str) -> str:
     return f"\x1b[1m{text}\x1b[22m"
 
 
-def _price(paid: Paid) -> str:
-    """Return the line with an LLM answer's model, tokens and cost."""
+def _price(paid: Paid, words: Mapping[str, str]) -> str:
+    """Return the line with an LLM answer's model, tokens and cost, in the question's language."""
     model = one_line(f"{paid.provider}/{paid.model}".strip("/"))
     if paid.cached:
-        return say("ask.paid_before", model=model)
+        return words["ask.paid_before"].format(model=model)
     tokens = compact(paid.usage.prompt_tokens + paid.usage.completion_tokens)
     if paid.cost is None:
-        return say("ask.paid_tokens", model=model, tokens=tokens)
-    return say("ask.paid", model=model, tokens=tokens, money=f"{money(paid.cost)} {paid.currency}".strip())
+        return words["ask.paid_tokens"].format(model=model, tokens=tokens)
+    cost = f"{money(paid.cost)} {paid.currency}".strip()
+    return words["ask.paid"].format(model=model, tokens=tokens, money=cost)
 
 
 def answer_html(answer: Answer) -> str:

@@ -205,7 +205,7 @@ def test_how_to_undo_names_the_book_and_a_renamed_person_is_found_by_what_follow
 
 
 def test_a_tie_begins_in_the_chapter_that_the_reader_names(
-    data: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     book = kgnb.open("青石渡", data)
     code, said = fix(data, capsys, "--tie", "沈砚", "SPOUSE", "顾三娘", "--since", "4")
@@ -222,6 +222,8 @@ def test_a_tie_begins_in_the_chapter_that_the_reader_names(
     assert fix(data, capsys, "--undo", str(number))[0] == 0
     undone = fix(data, capsys)[1].splitlines()[-1]
     assert "已撤销：沈砚与顾三娘" in undone
+    assert not book.fix.undo(number)
+    assert f"#{number} 早已撤销" in caplog.text
     with pytest.raises(InputError, match="更正"):
         book.fix.undo(999)
 

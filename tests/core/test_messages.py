@@ -236,3 +236,12 @@ def test_what_looks_like_a_key_is_one() -> None:
 def test_every_text_is_asked_for() -> None:
     unused = [key for key in texts("zh") if key not in constants() and not sayable(key)]
     assert not unused
+
+
+def test_a_text_points_to_pages_of_its_own_language() -> None:
+    root = PACKAGE.parent
+    for language in LANGUAGES:
+        for key, text in texts(language).items():
+            for page in re.findall(r"docs/[\w/.-]+\.md", text):
+                assert (root / page).is_file(), (key, page)
+                assert page.startswith("docs/en/") == (language == "en"), (key, page)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from kgnb.core.labels import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, Lang
@@ -38,10 +38,11 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of an answer with its sources."""
+    """A sentence of an answer with its sources. ``sure``: False where the book doesn't state it outright."""
 
     text: str
     citations: tuple[Citation, ...] = ()
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,9 @@ def told(question: Question, found: Found) -> Sentence:
     """
     words, cited = texts(question.lang), (Citation(found.chapter, found.quote),)
     if found.entity is None:
-        return Sentence(words["ask.in_chapter"].format(chapter=found.chapter), cited)
-    return Sentence(words["ask.read"].format(name=found.entity.name, chapter=found.chapter), cited)
+        return Sentence(words["ask.in_chapter"].format(chapter=found.chapter), cited, sure=False)
+    said = words["ask.read"].format(name=found.entity.name, chapter=found.chapter)
+    return Sentence(said, cited, sure=False)
 
 
 def meant(question: Question) -> str:
@@ -244,8 +246,8 @@ def _path(asked: _Asked) -> list[Sentence]:
         return _with(asked)
     steps = asked.query.path(two[0].ref, two[1].ref)
     if not steps:
-        return [Sentence(asked.word("no_path", a=two[0].name, b=two[1].name))]
-    return [_tie(asked, step.edges[0]) for step in steps]
+        return [Sentence(asked.word("no_path", a=two[0].name, b=two[1].name), sure=False)]
+    return [replace(_tie(asked, step.edges[0]), sure=False) for step in steps]
 
 
 def _since(asked: _Asked, key: str = "since") -> list[Sentence]:
@@ -258,7 +260,7 @@ def _since(asked: _Asked, key: str = "since") -> list[Sentence]:
         return []
     chapter = min(common)
     text = asked.word(key if tied else "together", a=two[0].name, b=two[1].name, chapter=chapter)
-    return [Sentence(text, (_meeting(asked, two, chapter, tied.get(chapter)),))]
+    return [Sentence(text, (_meeting(asked, two, chapter, tied.get(chapter)),), sure=key == "since")]
 
 
 def _meeting(asked: _Asked, two: Sequence[Entity], chapter: int, edge: GraphEdge | None) -> Citation:
@@ -296,7 +298,7 @@ def _kin(asked: _Asked, count: bool = False) -> list[Sentence]:
             ties = [edge for steps in [*others.values()][:3] for edge in steps]
             cited = [source for edge in ties for source in _cited(edge, asked.query)]
             facts = {"name": one.name, "word": word, "others": asked.names(others), "n": len(others)}
-            made.append(Sentence(asked.word(key, **facts), tuple(dict.fromkeys(cited))))
+            made.append(Sentence(asked.word(key, **facts), tuple(dict.fromkeys(cited)), others is found.sure))
     return made
 
 
