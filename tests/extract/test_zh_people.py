@@ -36,6 +36,7 @@ def pair(told: str, one: str, other: str) -> Pair:
         ("封", "天子封何守谦为越王。\n越王走了。\n", "何守谦", "越王"),
         ("名", "守谦道：“走。”\n守谦笑道：“好。”\n" * 6, "何守谦", "守谦"),
         ("姓与称", "何先生道：“走。”\n何先生笑道：“好。”\n" * 6, "何守谦", "何先生"),
+        ("同位", "何守谦何员外来了。\n" * 3 + "何员外道：“走。”\n" * 6, "何守谦", "何员外"),
         ("名与称", "谦哥道：“走。”\n谦哥笑道：“好。”\n" * 6, "何守谦", "谦哥"),
         ("near", "何先生道：“走。”\n何先生笑道：“好。”\n" * 6, "何守谦", "何先生"),
         ("two_names", "", "何守谦", "林秀英"),
@@ -89,3 +90,25 @@ def test_an_office_that_is_also_a_surname_is_no_given_name() -> None:
         + "司徒道：“走。”\n司徒来了。\n" * 9
     )
     assert "姓" not in people(told).links.get(("司徒", "林司徒"), {})
+
+
+def names_of(told: str, name: str) -> set[str]:
+    found = people(told)
+    persons = RESOLVER.persons(found, RESOLVER.clusters(found))
+    return {alias for one in persons for alias in one.names if name in one.names}
+
+
+def test_a_surname_with_characters_of_a_nickname_is_its_bearers() -> None:
+    told = "大哥何守谦，人称“矮脚虎”。矮脚虎走了。\n何矮虎道：“走。”\n何矮虎笑道：“好。”\n" * 4
+    assert "何矮虎" in names_of(told, "何守谦")
+
+
+def test_an_office_before_a_name_is_no_nickname() -> None:
+    assert "副先锋" not in names_of("副先锋何守谦来了。副先锋走了。林秀英见副先锋来了。\n" * 6, "何守谦")
+
+
+def test_a_son_told_without_his_surname_has_his_fathers() -> None:
+    far = "那日天晴，众人都在庄上吃酒，说些闲话。\n" * 30
+    sons = "周德海有二子：长子名守业，字子成；次子名守礼，字子安。子安走了。\n"
+    told = far + sons + far + scenes([("周守礼", "林秀英"), ("何守谦", "周守礼")])
+    assert "子安" in names_of(told, "周守礼")
