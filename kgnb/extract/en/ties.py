@@ -47,7 +47,8 @@ _OF = re.compile(
     rf"(?P<named>{PERSON}(?: and {PERSON}(?!'s))*)(?:'s(?=[,.;:!?)]))?(?!'s)"
 )
 _PREDICATE = re.compile(
-    r"\b(?:be|been|being|is|was|were|are|am|becomes?|became|becoming|remain(?:s|ed)?)(?: \w+ly| not)? $"
+    r"\b(?:be|been|being|is|was|were|are|am|becomes?|became|becoming|remain(?:s|ed)?)(?: \w+ly| not| you| he| she)? $",
+    re.IGNORECASE,
 )
 """Before a noun that says what the subject is: it names nobody else."""
 _INTRODUCED = re.compile(r"\b(?:is|was|present|introduce|meet|know)\b[^.;!?]{0,12}$|'s $")
@@ -58,6 +59,8 @@ _UNREAL = re.compile(
     r"|\w+n't|would|should|might|could|perhaps|rumou?r\w*)\b(?:(?!, but )[^.;!?])*$",
     re.IGNORECASE,
 )
+_INVERTED = re.compile(r"\b(?:[Hh]ad|[Ww]ere|[Dd]id|[Dd]oes|[Hh]as|[Hh]ave|[Ss]hould|[Ww]ould) $")
+"""Before the subject: Had Tom married Ann, …"""
 
 
 def ties(text: str, people: Sequence[Mention]) -> Iterator[Statement]:
@@ -149,8 +152,8 @@ class _Chapter:
         owner = _OWNER.search(self._text, begin, noun.start() + 1)
         of = None if owner else _OF.match(self._text, end)
         phrase = owner or (_ARTICLE.search(self._text, begin, noun.start() + 1) if of else None)
-        if phrase is None:
-            return
+        if phrase is None or (of and of[0].startswith(" to ") and phrase[0].startswith(("a ", "an "))):
+            return  # he was a father to her
         end, chain = of.end() if of else end, bool(owner and owner["chain"])
         for frame in _FRAMES.tables["bearers"]:
             before = frame.before.search(self._text, begin, phrase.start()) if frame.before else None
@@ -160,7 +163,8 @@ class _Chapter:
             group = before or after
             place = group.start("b" if "b" in group.groupdict() else "a")
             start, stop = min(place, phrase.start()), max(group.end(), end)
-            if (frame.asserted and self._is_unreal(start, stop)) or self._is_address(owner, role, group):
+            asserted = frame.asserted or _PREDICATE.search(self._text, begin, phrase.start())
+            if (asserted and self._is_unreal(start, stop)) or self._is_address(owner, role, group):
                 return
             many = (noun[2] == "s" or noun[1] == "children") and " of " not in group[0]
             doubtful = owner and owner["pronoun"] and noun[1] in ("brother", "sister", "son", "daughter")
@@ -317,7 +321,8 @@ class _Chapter:
             else 0
         )
         asked = self._text[last : last + 1] == "?"
-        return asked or _UNREAL.search(self._text, begin, start) is not None
+        unreal = _UNREAL.search(self._text, begin, start) or _INVERTED.search(self._text, begin, start)
+        return asked or unreal is not None
 
 
 def _at(person: Mention | Possessor) -> tuple[int, int]:
