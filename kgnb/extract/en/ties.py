@@ -47,7 +47,8 @@ _OF = re.compile(
     rf"(?P<named>{PERSON}(?: and {PERSON}(?!'s))*)(?:'s(?=[,.;:!?)]))?(?!'s)"
 )
 _PREDICATE = re.compile(
-    r"\b(?:be|been|being|is|was|were|are|am|becomes?|became|becoming|remain(?:s|ed)?)(?: \w+ly| not| you| he| she)? $",
+    r"\b(?:be|been|being|is|was|were|are|am|becomes?|became|becoming|remain(?:s|ed)?)"
+    r"(?: \w+ly| not| you| he| she)? $",
     re.IGNORECASE,
 )
 """Before a noun that says what the subject is: it names nobody else."""
