@@ -388,13 +388,22 @@ async def test_what_another_writer_took_away_meanwhile_is_tried_again(
     assert await store.bolt.execute("RETURN 1") == [[1]]
 
 
-async def test_a_database_that_became_read_only_is_waited_for(
-    store: GraphStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("code", "key"),
+    [
+        ("Neo.ClientError.General.WriteOnReadOnlyAccessDatabase", "graph.read_only"),
+        ("Neo.TransientError.General.DatabaseUnavailable", "graph.failed"),
+        ("Neo.DatabaseError.Transaction.TransactionCommitFailed", "graph.failed"),
+    ],
+)
+async def test_a_database_that_takes_no_writes_is_waited_for(
+    store: GraphStore, monkeypatch: pytest.MonkeyPatch, code: str, key: str
 ) -> None:
-    fail(monkeypatch, "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase", 1)
+    """Not blamed on its address, as a server that can't be reached."""
+    fail(monkeypatch, code, 1)
     with pytest.raises(ServiceDown) as caught:
         await store.probe()
-    assert caught.value.key == "graph.read_only"
+    assert caught.value.key == key
     await store.probe()
 
 

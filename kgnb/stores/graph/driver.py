@@ -23,6 +23,7 @@ from neo4j.exceptions import (
     ConfigurationError,
     ConstraintError,
     DatabaseError,
+    DatabaseUnavailable,
     DriverError,
     Forbidden,
     Neo4jError,
@@ -232,7 +233,7 @@ class BoltDriver:
             return ServiceDown("graph.read_only", **facts)
         if isinstance(error, ConfigurationError) or _is_refusal(error, code):
             return ServiceRefused("graph.refused", reason=code or type(error).__name__, **facts)
-        if isinstance(error, DatabaseError):
+        if isinstance(error, (DatabaseError, DatabaseUnavailable)):
             return ServiceDown("graph.failed", reason=one_line(error.message or code, 300), **facts)
         return ServiceDown("graph.down", **facts)
 
@@ -252,6 +253,8 @@ def _code(error: Exception) -> str:
 
 def _lost_race(error: Exception) -> bool:
     """Return whether another transaction won a race, so that this one may succeed when repeated."""
+    if isinstance(error, DatabaseUnavailable):  # it is starting, or its disk was full
+        return False
     return isinstance(error, (TransientError, ConstraintError)) or _code(error) in _OVERTAKEN
 
 
