@@ -233,8 +233,7 @@ class BookGraph:
 
     def _read(self, record: Record) -> Record:
         """Return the record with its rows in a list, kept until the next record of another state: graphs
-        until
-        one chapter after another are made of it.
+        until one chapter after another are made of it.
         """
         if not self._in_memory or self._in_memory[0].state != record.state:
             self._in_memory[:] = [replace(record, rows=list(record.rows))]

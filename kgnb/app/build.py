@@ -250,8 +250,7 @@ async def _check_pause(app: App, provider: Provider) -> None:
 
 async def _last_refusal(app: App, provider: Provider) -> str:
     """Return the reason of the provider's last answer and a space, if it refused; "" otherwise, and while
-    Redis
-    is away.
+    Redis is away.
     """
     try:
         answer = (await app.breaker.state(provider.name)).answer

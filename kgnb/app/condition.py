@@ -127,8 +127,7 @@ def condition(
 
 def _no_node(provider: Item | None) -> str:
     """Return the sentence that no node runs; it also says that the provider is paused, if it is: a node that
-    is
-    started would wait.
+    is started would wait.
     """
     if provider is None or not provider["paused_until"]:
         return say("status.why_no_node")
@@ -161,8 +160,7 @@ def _ended(task: Item) -> Condition:
 
 def _failed(task: Item) -> str:
     """Return how many chapters failed with the most frequent reason; the task's own error (maybe "") for a
-    task
-    that was given up or whose chapters have no reasons.
+    task that was given up or whose chapters have no reasons.
     """
     reasons = [one["reason"] for one in task["failures"] if one["reason"]]
     if not reasons or (task["error"] and not task["refreshed"]):
@@ -218,8 +216,7 @@ def _paused(provider: Item) -> Condition:
 
 def _is_served(task: Item, key: str, nodes: Sequence[Item]) -> bool:
     """Return whether a node asks the provider ``key`` (lower case) or works at the task (an old worker tells
-    no
-    providers).
+    no providers).
     """
     serving = (p["provider"].lower() for node in nodes for p in node["providers"])
     return key in serving or any(task["task_id"] in node["tasks"] for node in nodes)

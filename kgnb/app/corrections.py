@@ -81,8 +81,7 @@ def _type_names(graph: Graph) -> dict[str, str]:
 
 def _checked(corrector: Corrector, types: Mapping[str, str], wanted: Decision) -> Applied:
     """Return the correction with names and type as the book has them, made in the graph; or, as ``problem``,
-    why
-    it fits nothing.
+    why it fits nothing.
     """
     people, detail = corrector.people, wanted.detail
     if wanted.kind in ("tie", "untie") and detail:

@@ -111,8 +111,7 @@ async def quick_estimate(app: App, size: BookSize, provider_name: str | None) ->
 
 async def _earlier(app: App, provider: Provider, model: str, chars: int) -> Usage | None:
     """Return the usage to expect for ``chars``, in proportion to what the model took in recent tasks; None
-    where
-    it has no recent task.
+    where it has no recent task.
     """
     tasks = await app.ledger.tasks.newest(RECENT_TASKS)
     same = [task.id for task in tasks if (task.provider, task.model) == (provider.name, model)]

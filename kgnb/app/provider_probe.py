@@ -156,8 +156,7 @@ async def _probe(app: App, client: LlmClient, model: str) -> ProviderProbe:
 
 async def _failure(request: Awaitable[object]) -> tuple[ProviderError | None, float]:
     """Return (how the request failed or None, when it ended by time.monotonic()). Of reply errors only an
-    empty
-    one counts as failure.
+    empty one counts as failure.
     """
     failed: ProviderError | None = None
     try:

@@ -151,8 +151,7 @@ class SessionReport:
 
     def _keep_data(self) -> Path:
         """Copy the record to the output folder where it would be lost; return where the data stays: also
-        where a
-        copy failed, the old folder.
+        where a copy failed, the old folder.
         """
         settings, output = self.settings, self.host.output_dir
         if output is None or not settings.embedded_sql or not settings.sqlite_path.exists():
@@ -171,8 +170,7 @@ class SessionReport:
 
 def _masked(value: Any, secrets: Iterable[str]) -> Any:
     """Return ``value`` with every secret masked in all its texts, keys and nested values included; tuples
-    become
-    lists.
+    become lists.
     """
     if isinstance(value, str):
         return masked(value, secrets)

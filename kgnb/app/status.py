@@ -186,8 +186,7 @@ def _provider(provider: Provider, state: ProviderState, problem: SettingsError |
 
 def _provider_state(state: ProviderState, limited: float, problem: SettingsError | None) -> str:
     """Return the first that fits, in this order: paused, unusable (here: no key, no address), limited,
-    refused,
-    ok, untested.
+    refused, ok, untested.
     """
     if state.paused:
         return "paused"

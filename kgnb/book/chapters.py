@@ -122,8 +122,7 @@ def _without_contents(sections: list[_Section]) -> tuple[list[_Section], list[st
 
 def _with_volume_headings(table: list[_Section], rest: list[_Section]) -> list[_Section]:
     """Return the chapters, preceded by the headings at the table's end that are of a higher level than the
-    first
-    chapter: those of its volume, not the table's.
+    first chapter: those of its volume, not the table's.
     """
     at = len(table)
     while at and not table[at - 1].text and table[at - 1].level < rest[0].level:
@@ -133,8 +132,7 @@ def _with_volume_headings(table: list[_Section], rest: list[_Section]) -> list[_
 
 def _key(section: _Section) -> str:
     """Return the title in lower case without spaces and punctuation, and without the dots and page number of
-    a
-    table of contents.
+    a table of contents.
     """
     bare = re.sub(r"(?:[.．…·\s]{2,}|\t)\d+\s*$", "", section.title)
     return re.sub(r"[\s.．…·:：、\-—_]+", "", bare).lower()
@@ -142,8 +140,7 @@ def _key(section: _Section) -> str:
 
 def _with_joined_headings(sections: list[_Section]) -> list[_Section]:
     """Return the sections, with headings of volumes and repeated ones put before the title of the section
-    they
-    belong to.
+    they belong to.
     """
     kept: list[_Section] = []
     for section in sections:

@@ -78,8 +78,7 @@ def _wide(data: bytes) -> str | None:
 
 def _has_few_blocks(text: str) -> bool:
     """Return whether at most a tenth of the characters is from other Unicode blocks than those of Latin,
-    Chinese
-    and punctuation, unlike in a file decoded wrongly.
+    Chinese and punctuation, unlike in a file decoded wrongly.
     """
     odd = sum(
         not (c < "\u0250" or "\u2000" <= c <= "\u30ff" or "\u4e00" <= c <= "\u9fff" or c >= "\uff00")

@@ -234,8 +234,7 @@ class _Lines:
 
 def _document(text: str, label: str) -> Iterator[Line]:
     """Return a document's lines; ``label``, from the table of contents, is its heading if none of the first
-    five
-    lines is one.
+    five lines is one.
     """
     reader = _Lines()
     for kind, word, _ in tokens(text):

@@ -222,8 +222,7 @@ def _chinese(text: str) -> Iterator[Heading]:
 
 def _is_title(unit: str, rest: str) -> bool | None:
     """Return True for a title for sure, False for one if its number fits (no space after "第三章"), None for
-    a
-    sentence. ``rest`` follows the unit.
+    a sentence. ``rest`` follows the unit.
     """
     body = rest.strip(_TAIL)
     if not body:
@@ -319,8 +318,7 @@ _TITLE_LINE = re.compile(r"[ \t]{0,40}\n?[ \t]{0,40}(?P<title>[^\n]{1,60})\n[ \t
 
 def _with_title_below(text: str, heading: Heading) -> Heading:
     """Return the heading with a capitalised line of its own below it joined ("CHAPTER I.", then its title);
-    the
-    heading itself without such a line.
+    the heading itself without such a line.
     """
     found = _TITLE_LINE.match(text, heading.end)
     if not found:
@@ -352,8 +350,7 @@ def _is_underlined_title(found: re.Match[str]) -> bool:
 
 def _glued(text: str) -> list[Heading]:
     """Return numbers whose chapter goes on in their line (第一章红海早过了，…), as 1, 2, 3 … of the whole
-    book;
-    [] for fewer than three.
+    book; [] for fewer than three.
     """
     kept: list[Heading] = []
     for found in _GLUED.finditer(text):
@@ -365,8 +362,7 @@ def _glued(text: str) -> list[Heading]:
 
 def _bare_numbers(text: str, volumes: Sequence[int]) -> list[Heading]:
     """Return numbers without a unit ("12. 标题", "三", "IV"): only as a sequence 1, 2, 3 … with text in
-    between;
-    else [].
+    between; else [].
 
     ``volumes``: where volumes start; in each the numbers may begin anew. Some numbers may be missing if most
     of the others stand where a sentence has ended: those of pages don't.

@@ -53,8 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _language_option(words: Sequence[str]) -> Language | None:
     """Return the last language that ``--lang`` names, wherever it stands: errors of parsing speak it too.
-    None
-    without one, or for an unknown one.
+    None without one, or for an unknown one.
     """
     found: Language | None = None
     for word, following in zip(words, [*words, ""][1:], strict=True):

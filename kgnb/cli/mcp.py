@@ -46,8 +46,7 @@ async def _serve_http(app: Asgi, port: int) -> None:
 
 def _guarded(app: Asgi, token: str) -> Asgi:
     """Return ``app`` for requests with the token alone, others get 401: any program or web page of this
-    machine
-    reaches loopback.
+    machine reaches loopback.
     """
     wanted = f"Bearer {token}".encode()
 

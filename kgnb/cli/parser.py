@@ -187,8 +187,7 @@ class Parser(argparse.ArgumentParser):
 
     def _with_numbers(self, words: Sequence[str]) -> Iterator[str]:
         """Yield the words, an option whose number was left out with its default: argparse would take the word
-        that
-        follows it, ``--estimate book.txt``, for the number.
+        that follows it, ``--estimate book.txt``, for the number.
         """
         for word, following in zip(words, [*words, ""][1:], strict=True):
             option = self._option_string_actions.get(word)
@@ -226,8 +225,7 @@ class Parser(argparse.ArgumentParser):
 
     def _like(self, word: str, commands: dict[str, Parser]) -> list[Parser]:
         """Return the commands that may have been meant: one of these, or all of its name in their families;
-        [] for
-        none.
+        [] for none.
         """
         more = self._words[self._words.index(word) + 1 :]
         if word in _LISTS and "status" in commands and (not more or more[0].startswith("-")):

@@ -95,8 +95,7 @@ async def set_options(args: argparse.Namespace, settings: Settings) -> int:
 
 def _assignment(text: str) -> tuple[str, Any]:
     """Return (option, value) of ``NAME=VALUE``: the value of JSON, else the plain text; None for "", which
-    takes
-    the option back. Raises InputError for another form.
+    takes the option back. Raises InputError for another form.
     """
     name, equals, value = text.partition("=")
     if not equals or not name:

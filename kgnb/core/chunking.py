@@ -64,8 +64,7 @@ def halve(text: str, lang: Lang) -> tuple[str, str] | None:
 
 def _balanced(text: str, size: int, limit: int, lang: Lang) -> int:
     """Return the end of a first chunk that leaves the rest of ``size`` characters as even; with one chunk
-    more
-    if there is none.
+    more if there is none.
     """
     pieces = -(-size // limit)
     for count in (pieces, pieces + 1):
@@ -80,8 +79,7 @@ def _balanced(text: str, size: int, limit: int, lang: Lang) -> int:
 
 def _sentence_end(text: str, low: int, ideal: int, high: int, lang: Lang) -> int | None:
     """Return the end of a paragraph or sentence in [low, high] nearest to ``ideal``; None without one.
-    ``low``
-    is at least 1.
+    ``low`` is at least 1.
     """
     if high < low:
         return None

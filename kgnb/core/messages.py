@@ -103,7 +103,6 @@ def say_or(key: str, otherwise: T) -> Text | T:
 
 def _shown(name: str, value: object) -> object:
     """Return a status or an outcome in the current language, other values as they are; JSON log lines keep
-    the
-    value itself.
+    the value itself.
     """
     return say_or(f"word.{value}", value) if name in ("status", "outcome") else value

@@ -269,8 +269,7 @@ def _secret_files(host: Host, troubles: list[SettingsError]) -> Iterator[Path]:
 
 def _read_file(path: Path, troubles: list[SettingsError]) -> dict[str, str]:
     """Return NAME in upper case → value of each line that has a value; {} for a file that can't be read,
-    which
-    is added to ``troubles``.
+    which is added to ``troubles``.
 
     ``${NAME}`` stays as it is: else the file could put any variable of the environment into an address.
     """

@@ -53,8 +53,7 @@ class AnthropicApi(ChatApi):
 
 def _usage(usage: Any) -> Usage:
     """Return an answer's usage, which Anthropic counts without cached input tokens; here prompt tokens
-    include
-    them.
+    include them.
 
     Tokens written to the cache, a quarter dearer, count as plain ones: a system message once in five minutes.
     """

@@ -208,8 +208,7 @@ class LlmClient:
 
     async def _formed(self, prompt: Prompt, model: str, meter: _Meter) -> ChatReply:
         """Return the reply to a prompt in the richest form that the model accepts; what it refuses is left
-        out from
-        then on.
+        out from then on.
         """
         (api, *_), learnt = await self.opened(), self.form_of(model)
         await learnt.hold()
@@ -231,8 +230,7 @@ class LlmClient:
 
     async def _tried(self, body: dict[str, Any], meter: _Meter) -> ChatReply | ErrorResponse:
         """Send a request, again after failures that may pass (exponential backoff with jitter); return the
-        reply or
-        the last failure.
+        reply or the last failure.
         """
         attempt = 1
         while True:

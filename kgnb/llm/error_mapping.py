@@ -161,8 +161,7 @@ class ErrorResponse:
     @property
     def _words(self) -> str:
         """Return the endpoint's message, or what OpenRouter was told; "" instead of a list of fields, which
-        may
-        repeat a book.
+        may repeat a book.
         """
         told = get(self._error.get("metadata"), "raw")
         with suppress(ValueError, RecursionError):

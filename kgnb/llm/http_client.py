@@ -56,8 +56,7 @@ def client_options(provider: Provider, base_url: str, connections: int) -> dict[
 
 def _http_client(base_url: str, connections: int) -> httpx2.AsyncClient:
     """Return a client for the address. Proxies are those of the environment (HTTPS_PROXY, ALL_PROXY,
-    NO_PROXY)
-    or of the system.
+    NO_PROXY) or of the system.
     """
     proxy = proxy_of(base_url)
     socks = proxy is not None and urlsplit(proxy).scheme not in ("http", "https")

@@ -48,8 +48,7 @@ def main() -> None:
 
 def _read(count: int) -> bytes:
     """Return ``count`` bytes of standard input, bypassing Python's buffer: a thread that waits for the
-    buffer's
-    lock would abort the process at its exit. Exits at the input's end.
+    buffer's lock would abort the process at its exit. Exits at the input's end.
     """
     found = b""
     while len(found) < count:

@@ -46,8 +46,7 @@ class QueryRows(list[dict[str, Any]]):
 
     def _table(self, most: int) -> tuple[list[str], list[list[object]]]:
         """Return headings and cells of the first ``most`` rows, without columns that are empty in all rows,
-        unless
-        the user asked for each of them.
+        unless the user asked for each of them.
         """
         keys = list(self[0]) if self else []
         if not self._every_column:

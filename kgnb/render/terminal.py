@@ -128,8 +128,7 @@ class Rows:
 
     def _rest(self, line: Sequence[Text], start: int, indent: int, width: int) -> Iterator[RenderableType]:
         """Yield the lines of the cells from column ``start`` on, as many on a line as fit; "-", the unknown
-        ones,
-        are left out.
+        ones, are left out.
         """
         leading, facts = [], []
         for column, text in list(zip(self._columns, line, strict=True))[start:]:

@@ -210,8 +210,7 @@ class FakeServer:
 
     def _refusal(self, asked: ChatRequest) -> tuple[str, Response] | None:
         """Return (name in the counts, response) of the error that the model's name stands for; None for a
-        model
-        that answers.
+        model that answers.
         """
         model = asked.model
         if model not in (MODEL, *FAULTY_MODELS):
@@ -243,8 +242,7 @@ class FakeServer:
 
     def _cached(self, system: str) -> int:
         """Return how many prompt tokens a provider's cache would hold: half the characters of a system
-        message that
-        was sent before, else 0.
+        message that was sent before, else 0.
         """
         if not self.prompt_cache:
             return 0

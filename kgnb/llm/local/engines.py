@@ -183,8 +183,7 @@ def _install_commands() -> list[list[str]]:
 
 def _weakest(found: list[Gpu]) -> Gpu:
     """Return the GPU that decides what all can do: the least compute capability, then the least memory.
-    Raises
-    InputError for none, and where vLLM doesn't run on it.
+    Raises InputError for none, and where vLLM doesn't run on it.
     """
     if not found:
         raise InputError("local.no_gpu")

@@ -129,8 +129,7 @@ def _transformers_model(folder: Path) -> Model:
 
 def _gguf_model(path: Path) -> Model:
     """Return the model that a file's header tells (GGUF's specification: ggml/docs/gguf.md). Raises
-    ValueError
-    for another format.
+    ValueError for another format.
     """
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":

@@ -277,8 +277,7 @@ class ProviderForm:
 
     def _own_key(self, draft: Provider) -> dict[str, Any]:
         """Return the key's setting; {} to keep the present one, an empty one where the address is another
-        host's: a
-        known key goes to no other host than the one that it was given for.
+        host's: a known key goes to no other host than the one that it was given for.
         """
         settings = self._controller.node.settings
         if draft.api_key:

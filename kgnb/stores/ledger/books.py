@@ -81,11 +81,11 @@ class Books(DatabasePart):
     async def import_book(self, book: Book, *, file_path: str = "", file_size: int = 0) -> ImportedBook:
         """Store ``book`` in one transaction; return its novel, whether it is new, and its chapters.
 
-        The same text finds its novel. Another text is an edition of a novel that kgnb imported where the
-        user (``book.edition_of``) or :func:`kgnb.book.edition.judge` says so: the novel has that text's
-        chapters from then on, and what was extracted from others counts again once they are back. The stored
-        title and author stay, unless the user gave others.
-        Raises InputError where ``edition_of`` is no novel that kgnb imported.
+        The same text finds its novel. Another text is an edition of a novel that kgnb imported where the user
+        (``book.edition_of``) or :func:`kgnb.book.edition.judge` says so: the novel has that text's chapters
+        from then on, and what was extracted from others counts again once they are back. The stored title and
+        author stay, unless the user gave others. Raises InputError where ``edition_of`` is no novel that kgnb
+        imported.
         """
         try:
             return await self._import(book, file_path, file_size)
