@@ -28,7 +28,7 @@ from kgnb.core.settings import Settings
 from kgnb.graph import relationship_history
 from kgnb.graph.model import Graph
 from kgnb.graph.query import KINDS, Entity, GraphQuery
-from kgnb.graph.resolve.decisions import Decision
+from kgnb.graph.resolve.decisions import Applied, Decision
 from kgnb.render import query_results
 from kgnb.render.formats import format_of
 from kgnb.render.query_results import QueryRows
@@ -346,11 +346,11 @@ class BookGraph:
         undoable."""
         from kgnb.app import corrections, names
 
-        async def apply(app: App, decision: Decision) -> corrections.Applied:
+        async def apply(app: App, decision: Decision) -> Applied:
             return (await corrections.apply(app, self.result.novel_id, [decision], by="python"))[0]
 
         async def undo(app: App, number: int) -> bool:
-            return (await names.undo(app, self.result.task_id, number)).changed
+            return (await names.undo(app, self.result.task_id, number)).new
 
         return corrections.BookCorrections(
             lambda decision: run(self._on(lambda app: apply(app, decision), graph=True)),

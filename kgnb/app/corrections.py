@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import get_args
 
 from kgnb.app.context import App
@@ -19,21 +19,9 @@ from kgnb.graph.model import NAMED_LABELS, Graph, NodeKey
 from kgnb.graph.name_index import NameIndex
 from kgnb.graph.project.corrections import Corrector
 from kgnb.graph.relation_types import relation_type
-from kgnb.graph.resolve.decisions import Decision, Kind
+from kgnb.graph.resolve.decisions import Applied, Decision, Kind
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What became of a correction: the decision as stored, or why it was not (``problem``).
-
-    ``new``: False where the same stood already.
-    """
-
-    decision: Decision
-    new: bool = False
-    problem: str = ""
 
 
 async def corrections_of(app: App, novel_id: int) -> Sequence[Decision]:

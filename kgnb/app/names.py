@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from kgnb.app.context import App
@@ -23,7 +23,7 @@ from kgnb.graph.model import NAMED_LABELS
 from kgnb.graph.name_index import NameIndex
 from kgnb.graph.project.corrections import correct
 from kgnb.graph.project.projection import builder_of
-from kgnb.graph.resolve.decisions import Decision, DecisionOutcome
+from kgnb.graph.resolve.decisions import Applied, Decision
 from kgnb.graph.resolve.name_listing import ListedName, list_names
 
 MAX_NAMES = 100
@@ -58,9 +58,9 @@ async def names_of(
     return BookNames(record.novel, await asyncio.to_thread(resolve), record.decisions)
 
 
-async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by: str = "") -> DecisionOutcome:
+async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by: str = "") -> Applied:
     """Merge the persons called ``others`` into the person called ``name``, whose name stays; return the
-    decision, ``changed`` False if they were one person before.
+    decision, ``new`` False if they were one person before.
 
     Raises InputError for an unknown name, with the nearest ones, and for a name of several persons.
     """
@@ -68,14 +68,12 @@ async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by:
     first = people.person(name)
     more = [person for person in dict.fromkeys(map(people.person, _bounded(others))) if person != first]
     if not more:
-        return DecisionOutcome("merge", (first, *map(people.index.form, others)), changed=False)
+        return Applied(Decision(0, "merge", (first, *map(people.index.form, others))))
     return await _decide(app, people.novel, Decision(0, "merge", (first, *more), made_by=by))
 
 
-async def split(
-    app: App, task_id: int, name: str, aliases: Sequence[str], *, by: str = ""
-) -> DecisionOutcome:
-    """Make ``aliases`` of the person called ``name`` another person; return the decision, ``changed`` False
+async def split(app: App, task_id: int, name: str, aliases: Sequence[str], *, by: str = "") -> Applied:
+    """Make ``aliases`` of the person called ``name`` another person; return the decision, ``new`` False
     if none of them is this person's.
 
     Raises InputError where an alias is unknown, or is ``name`` itself.
@@ -91,13 +89,13 @@ async def split(
         if person in bearers:
             leaving[form(alias)] = None
     if not leaving:
-        return DecisionOutcome("split", (first, *map(form, aliases)), changed=False)
+        return Applied(Decision(0, "split", (first, *map(form, aliases))))
     return await _decide(app, people.novel, Decision(0, "split", (first, *leaving), made_by=by))
 
 
 async def part(
     app: App, task_id: int, name: str, other: str, chapters: tuple[int, int], *, by: str = ""
-) -> DecisionOutcome:
+) -> Applied:
     """Assign the person called ``name`` in the chapters from the first to the last number, both included, to
     ``other``; return the decision.
 
@@ -113,8 +111,8 @@ async def part(
     return await _decide(app, people.novel, decision)
 
 
-async def undo(app: App, task_id: int, number: int) -> DecisionOutcome:
-    """Undo a decision; return it, ``changed`` False if it was undone before. Raises InputError when the book
+async def undo(app: App, task_id: int, number: int) -> Applied:
+    """Undo a decision; return it, ``new`` False if it was undone before. Raises InputError when the book
     has no decision of this id.
     """
     task = await find_task(app, task_id)
@@ -124,15 +122,15 @@ async def undo(app: App, task_id: int, number: int) -> DecisionOutcome:
         raise InputError("names.no_decision", number=number, task=task_id)
     decision, changed = found
     await refresh_novel(app, novel.id)
-    return DecisionOutcome(decision.kind, decision.names, decision.id, changed, decision.detail)
+    return Applied(decision, changed)
 
 
-async def _decide(app: App, novel: Novel, decision: Decision) -> DecisionOutcome:
+async def _decide(app: App, novel: Novel, decision: Decision) -> Applied:
     """Store a decision, refresh the graph and return the decision, ``changed`` if it is new."""
     [(stored, new)] = await app.ledger.name_decisions.add(novel.id, [decision])
     # Refresh even if the decision was stored before: that process may have died before it did.
     await refresh_novel(app, novel.id)
-    return DecisionOutcome(stored.kind, decision.names, stored.id, new)
+    return Applied(replace(stored, names=decision.names), new)
 
 
 def _bounded(names: Sequence[str]) -> Sequence[str]:

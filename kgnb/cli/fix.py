@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic_core import to_jsonable_python
 
 from kgnb.app import context, names
-from kgnb.app.corrections import Applied, apply, corrections_of
+from kgnb.app.corrections import apply, corrections_of
 from kgnb.app.library import find_task_id
 from kgnb.app.tasks import find_task
 from kgnb.cli.options import show
@@ -20,7 +20,7 @@ from kgnb.core.files import replacing
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.graph.resolve.correction_file import read_corrections, write_corrections
-from kgnb.graph.resolve.decisions import Decision, Kind
+from kgnb.graph.resolve.decisions import Applied, Decision, Kind
 from kgnb.render.names_text import applied_line, changed_line, decision_line
 
 BY = "cli"
@@ -59,7 +59,7 @@ def _told(args: argparse.Namespace, task: int, done: Sequence[Applied]) -> int:
     """Print what became of each correction; return 1 when one of them fits nothing, else the code of
     printing.
     """
-    lines = [applied_line(one.decision, task, new=one.new, problem=one.problem) for one in done]
+    lines = [applied_line(one, task) for one in done]
     if any(one.new for one in done):
         lines.append(say("names.see_it", task=task))
     code = show(args, to_jsonable_python(done), lambda: lines)

@@ -13,7 +13,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.graph.model import NAMED_LABELS
-from kgnb.graph.resolve.decisions import DecisionOutcome
+from kgnb.graph.resolve.decisions import Applied
 from kgnb.render.names_text import changed_line, decision_line, named_line
 
 BY = "cli"
@@ -63,10 +63,11 @@ async def split(args: argparse.Namespace, settings: Settings) -> int:
     return _show_change(args, task, done)
 
 
-def _show_change(args: argparse.Namespace, task: int, done: DecisionOutcome, *, undone: bool = False) -> int:
+def _show_change(args: argparse.Namespace, task: int, done: Applied, *, undone: bool = False) -> int:
     """Print a decision; return 0."""
-    facts = {"kind": done.kind, "names": done.names, "id": done.id, "changed": done.changed, "undone": undone}
+    made = done.decision
+    facts = {"kind": made.kind, "names": made.names, "id": made.id, "changed": done.new, "undone": undone}
     lines = [changed_line(done, task, undone=undone)]
-    if done.changed:
+    if done.new:
         lines.append(say("names.see_it", task=task))
     return show(args, facts, lambda: lines)

@@ -47,9 +47,7 @@ class Diagnosis:
         Asks the endpoint for its list of models at most twice; no model is asked.
         """
         status, means = refusal.status, refusal.meaning
-        no_path = (
-            status in (200, 404, 405) and means != "oversized"
-        ) or means == "no_channel"  # the last: LM Studio
+        no_path = status in (200, 404, 405) or means == "no_channel"  # the last: LM Studio
         unclear = status in (400, 422) and means == "rejected"
         says_model = unclear and _SAYS_MODEL.search(refusal.message[:SHOWN_CHARS])
         if refusal.too_large or not (no_path or means == "no_model" or says_model):

@@ -9,7 +9,7 @@ from kgnb.core.labels import CHARACTER_RELATIONS
 from kgnb.core.messages import say
 from kgnb.core.model import in_viewers_zone
 from kgnb.core.safe_text import one_line
-from kgnb.graph.resolve.decisions import Decision, DecisionOutcome
+from kgnb.graph.resolve.decisions import Applied, Decision
 
 if TYPE_CHECKING:
     from kgnb.graph.resolve.name_listing import ListedName, NameReason
@@ -87,22 +87,22 @@ def why_text(one: NameReason) -> str:
     return why
 
 
-def changed_line(done: DecisionOutcome, task: int, *, undone: bool = False) -> str:
+def changed_line(done: Applied, task: int, *, undone: bool = False) -> str:
     """Return the message about the result of a command that merges, splits, corrects or undoes."""
-    first, *others = map(one_line, done.names)
-    key = f"names.{'undone' if undone else done.kind}" + ("" if done.changed else "_before")
-    said = decision_text(Decision(done.id, done.kind, done.names, detail=done.detail))
-    return say(key, name=first, others=say("status.comma").join(others), number=done.id, task=task, said=said)
+    made = done.decision
+    first, *others = map(one_line, made.names)
+    key = f"names.{'undone' if undone else made.kind}" + ("" if done.new else "_before")
+    facts = {"number": made.id, "task": task, "said": decision_text(made)}
+    return say(key, name=first, others=say("status.comma").join(others), **facts)
 
 
-def applied_line(decision: Decision, task: int, *, new: bool, problem: str) -> str:
-    """Return the message about a correction: refused for ``problem`` (if not ""), stored (``new``), or
-    known before.
-    """
-    said = decision_text(decision)
-    if problem:
-        return say("corrections.refused", said=said, problem=problem)
-    return say("corrections.done" if new else "corrections.before", said=said, number=decision.id, task=task)
+def applied_line(done: Applied, task: int) -> str:
+    """Return the message about a correction: refused, stored, or known before."""
+    said = decision_text(done.decision)
+    if done.problem:
+        return say("corrections.refused", said=said, problem=done.problem)
+    key = "corrections.done" if done.new else "corrections.before"
+    return say(key, said=said, number=done.decision.id, task=task)
 
 
 def decision_text(decision: Decision) -> str:

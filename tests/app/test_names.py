@@ -222,17 +222,17 @@ async def test_merge_split_and_undo_change_the_stored_graph_and_back(app: App) -
     assert set(names) == set(first)
     hero, other = names[:2]
     merged = await names_use_case.merge(app, 1, hero, [other])
-    assert merged.changed
+    assert merged.new
     assert other not in await people_of(app)
     assert other in (await people_of(app))[hero]
     again = await names_use_case.merge(app, 1, hero, [other])  # known already: nothing is stored twice
-    assert (again.changed, len(await app.ledger.name_decisions.read(1))) == (False, 1)
+    assert (again.new, len(await app.ledger.name_decisions.read(1))) == (False, 1)
     parted = await names_use_case.split(app, 1, hero, [other])
     assert set(await people_of(app)) == set(first)
-    assert not (await names_use_case.split(app, 1, hero, [other])).changed
+    assert not (await names_use_case.split(app, 1, hero, [other])).new
     for done in (parted, merged):
-        assert (await names_use_case.undo(app, 1, done.id)).changed
-        assert not (await names_use_case.undo(app, 1, done.id)).changed
+        assert (await names_use_case.undo(app, 1, done.decision.id)).new
+        assert not (await names_use_case.undo(app, 1, done.decision.id)).new
     after = await graph_of(app, 1)
     for graph in (before, after):
         for one in (*graph.nodes.values(), *graph.edges.values()):
@@ -248,7 +248,7 @@ async def test_two_at_once_are_both_obeyed(app: App) -> None:
     )
     assert not {names[2], names[3]} & set(await people_of(app))
     for one in done:
-        await names_use_case.undo(app, 1, one.id)
+        await names_use_case.undo(app, 1, one.decision.id)
     assert set(await people_of(app)) == set(names)
 
 
@@ -282,7 +282,7 @@ async def test_a_namesake_by_chapters_and_what_a_copy_carries(app: App, tmp_path
             taken = await other.ledger.transfer.take(saved)
             there = await other.ledger.name_decisions.read(taken.novel_id)
             assert [replace(d, id=0) for d in there] == [replace(d, id=0) for d in here]
-    await names_use_case.undo(app, 1, done.id)
+    await names_use_case.undo(app, 1, done.decision.id)
     assert f"{name}（之子）" not in await people_of(app)
     with pytest.raises(InputError):
         await names_use_case.part(app, 1, name, name, (2, 3))

@@ -86,16 +86,16 @@ _DETAILS = {
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionOutcome:
-    """Result of a command about names. ``changed``: whether the command changed anything; if not,
-    ``id`` may be 0.
+class Applied:
+    """What became of a decision: as stored (its id is 0 where it says nothing new), or why it was not
+    (``problem``).
+
+    ``new``: False where the same stood already.
     """
 
-    kind: Kind
-    names: tuple[str, ...]
-    id: int = 0
-    changed: bool = True
-    detail: str = ""
+    decision: Decision
+    new: bool = False
+    problem: str = ""
 
 
 Pair = tuple[str, str]

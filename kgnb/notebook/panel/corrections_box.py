@@ -158,4 +158,4 @@ async def _applied(app: App, task: int, kind: Kind, name: str, typed: Mapping[st
     [done] = await corrections.apply(app, novel, [wanted], by=BY)
     if done.problem:
         raise InputError("corrections.problem", problem=done.problem)
-    return applied_line(done.decision, task, new=done.new, problem="")
+    return applied_line(done, task)
