@@ -303,34 +303,36 @@ def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
     try:
         tab.controller.read_status()
         shown(lambda: tab.book.value)
-        assert tab.names.box.layout.display == "none"
+        fix = tab.corrections
+        assert fix.box.layout.display == "none"
         tab.draw.click()
-        shown(lambda: tab.names.person.options)
-        hero, other = tab.names.person.options[:2]
-        tab.names.merge.click()
-        assert "还没写名字" in tab.controller.message.text
-        tab.names.person.value, tab.names.other.value = hero, other
+        shown(lambda: fix.person.options)
+        hero, other = fix.person.options[:2]
+        fix.kind.value = "merge"
+        fix.apply.click()
+        assert tab.controller.message.tone == "bad", "no name is typed"
+        fix.person.value, fix.fields["to"].value = hero, other
         drawn, tab.drawn = tab.drawn, None  # as if another book had been chosen since
-        tab.names.merge.click()
+        fix.apply.click()
         assert "先点「显示」" in tab.controller.message.text
         tab.drawn = drawn
-        tab.names.merge.click()
-        shown(lambda: (other, other) in tab.names.alias.options and tab.names.decision.value)
+        fix.apply.click()
+        shown(lambda: fix.decision.value)
         assert "合并为一人" in tab.controller.message.text
         before = {spot.person.node.ref: (spot.x, spot.y) for spot in tab.drawn.scene.spots}
-        tab.names.other.value = tab.names.person.options[1]
-        tab.names.merge.click()
-        shown(lambda: len(tab.names.decision.options) == 2)
-        assert tab.names.decision.value == max(number for _, number in tab.names.decision.options)
+        fix.person.value, fix.fields["to"].value = hero, fix.person.options[1]
+        fix.apply.click()
+        shown(lambda: len(fix.decision.options) == 2)
+        assert fix.decision.value == max(number for _, number in fix.decision.options)
         after = {spot.person.node.ref: (spot.x, spot.y) for spot in tab.drawn.scene.spots}
         assert sum(before.get(ref) == point for ref, point in after.items()) > len(after) / 2
-        tab.names.undo.click()  # the newest
-        shown(lambda: len(tab.names.decision.options) == 1)
-        tab.names.undo.click()
-        shown(lambda: not tab.names.decision.value)
-        assert other in tab.names.person.options
-        tab.names.other.value = "<b>没有这人</b>"
-        tab.names.merge.click()
+        fix.undo.click()  # the newest
+        shown(lambda: len(fix.decision.options) == 1)
+        fix.undo.click()
+        shown(lambda: not fix.decision.value)
+        assert other in fix.person.options
+        fix.person.value, fix.fields["to"].value = hero, "<b>没有这人</b>"
+        fix.apply.click()
         shown(lambda: tab.controller.message and tab.controller.message.tone == "bad")
         assert "没有这人" in tab.controller.message.text
     finally:
