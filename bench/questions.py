@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import tempfile
 import time
 import tomllib
@@ -60,7 +61,8 @@ def wrong_citations(answer: Answer, texts: dict[int, str], until: int) -> int:
     cited = [(c.chapter, c.quote) for s in answer.sentences for c in s.citations]
     cited += [(one.chapter, one.text) for one in answer.passages]
     return sum(
-        (until and number > until) or not all(plain(p) in texts.get(number, "") for p in quote.split("……"))
+        (until and number > until)
+        or not all(plain(p) in texts.get(number, "") for p in re.split("…+", quote))
         for number, quote in cited
     )
 

@@ -191,20 +191,11 @@ def _who(asked: _Asked) -> list[Sentence]:
     for one in asked.people[:1] or list(asked.entities[:1]):
         description = one.description or asked.query.graph.nodes[one.ref].text("title")
         known = asked.word("known_as", names=asked.listed(one.aliases)) if one.aliases else ""
-        if description:
-            made.append(
-                Sentence(
-                    asked.word("who_described", name=one.name, text=description, known=known), _first(one)
-                )
-            )
-        elif known:
-            made.append(Sentence(asked.word("who_known", name=one.name, known=known), _first(one)))
-        made += _of_ties(asked, one)
-        if one.chapters:
-            facts = {"n": len(one.chapters), "first": one.chapters[0], "last": one.chapters[-1]}
-            made.append(
-                Sentence(asked.word("in_chapters", name=one.name, **facts), (Citation(one.chapters[0]),))
-            )
+        if description or known:
+            key = "who_described" if description else "who_known"
+            said = asked.word(key, name=one.name, text=description, known=known)
+            made.append(Sentence(said, _first(one)))
+        made += [*_of_ties(asked, one), *_place_in_book("in_chapters", asked, one)]
     return made
 
 
@@ -370,52 +361,44 @@ def _chapter(asked: _Asked) -> list[Sentence]:
     return [*made, *(_tie(asked, edge) for edge in stated[:3])]
 
 
-def _place_in_book(last: bool) -> Callable[[_Asked], list[Sentence]]:
-    """Return the answer for an entity's first (or ``last``) chapter."""
-
-    def ask(asked: _Asked) -> list[Sentence]:
-        made = []
-        for one in asked.entities[:1]:
-            if one.chapters:
-                number = one.chapters[-1 if last else 0]
-                facts = {
-                    "name": one.name,
-                    "chapter": number,
-                    "title": asked.query.chapter_titles.get(number, ""),
-                }
-                made.append(Sentence(asked.word("last" if last else "first", **facts), (Citation(number),)))
-        return made
-
-    return ask
-
-
-def _chapters(asked: _Asked) -> list[Sentence]:
-    """Return in how many chapters the entity occurs, with the first and the last; [] without entity or
-    chapters.
+def _place_in_book(key: str, asked: _Asked, one: Entity | None = None) -> list[Sentence]:
+    """Return in which chapters an entity, by default the question's first, occurs: "first", "last" or
+    "in_chapters"; [] without entity or chapters.
     """
-    made = []
-    for one in asked.entities[:1]:
-        if one.chapters:
-            facts = {"n": len(one.chapters), "first": one.chapters[0], "last": one.chapters[-1]}
-            made.append(Sentence(asked.word("in_chapters", name=one.name, **facts), _first(one)))
-    return made
+    one = one or next(iter(asked.entities), None)
+    if one is None or not one.chapters:
+        return []
+    number = one.chapters[-1 if key == "last" else 0]
+    facts = {"chapter": number, "title": asked.query.chapter_titles.get(number, "")}
+    facts |= {"n": len(one.chapters), "first": one.chapters[0], "last": one.chapters[-1]}
+    return [Sentence(asked.word(key, name=one.name, **facts), (Citation(number),))]
 
 
 def _where(asked: _Asked) -> list[Sentence]:
     """Return a sentence with the person's places and organizations; without any, with the places of most
     common chapters.
     """
-    if not asked.people:
+    return _joined(
+        asked, next(iter(asked.people), None), ("where", "where_common"), "Location", "Organization"
+    )
+
+
+def _there(asked: _Asked) -> list[Sentence]:
+    """Return a sentence with the members of an organization or the characters in the chapters of a place."""
+    place = next((e for e in asked.entities if e.kind != "Character"), None)
+    return _joined(asked, place, ("members", "there"), "Character")
+
+
+def _joined(asked: _Asked, one: Entity | None, keys: tuple[str, str], *kinds: str) -> list[Sentence]:
+    """Return a sentence with the neighbours of these kinds (first of ``keys``), else with the entities of the
+    first kind in the same chapters (second key); [] without any.
+    """
+    if one is None:
         return []
-    one = asked.people[0]
-    joined = [
-        n.entity for n in asked.query.neighbours(one.ref) if n.entity.kind in ("Location", "Organization")
-    ]
-    places = joined or _common(asked, one, "Location")
-    if not places:
-        return []
-    key = "where" if joined else "where_common"
-    return [Sentence(asked.word(key, name=one.name, places=asked.names(places)), _first(places[0]))]
+    joined = [near.entity for near in asked.query.neighbours(one.ref) if near.entity.kind in kinds]
+    found = joined or _common(asked, one, kinds[0])
+    said = asked.word(keys[not joined], name=one.name, others=asked.names(found))
+    return [Sentence(said, _first(found[0] if one.kind == "Character" else one))] if found else []
 
 
 def _common(asked: _Asked, one: Entity, kind: str) -> list[Entity]:
@@ -435,27 +418,16 @@ def _common(asked: _Asked, one: Entity, kind: str) -> list[Entity]:
 
 def _with(asked: _Asked) -> list[Sentence]:
     """Return the people closest to the first one; [] for nobody."""
-    if not asked.people:
-        return []
-    one = asked.people[0]
-    near = [n for n in asked.query.neighbours(one.ref) if n.entity.kind == "Character"]
+    near = [
+        near
+        for one in asked.people[:1]
+        for near in asked.query.neighbours(one.ref)
+        if near.entity.kind == "Character"
+    ]
     if not near:
         return []
-    names = asked.names(n.entity for n in near)
-    return [Sentence(asked.word("with", name=one.name, others=names), _cited(near[0].edges[0], asked.query))]
-
-
-def _there(asked: _Asked) -> list[Sentence]:
-    """Return a sentence with the members of an organization or the characters in the chapters of a place."""
-    place = next((e for e in asked.entities if e.kind != "Character"), None)
-    if place is None:
-        return []
-    members = [n.entity for n in asked.query.neighbours(place.ref) if n.entity.kind == "Character"]
-    people = members or _common(asked, place, "Character")
-    if not people:
-        return []
-    key = "members" if members else "there"
-    return [Sentence(asked.word(key, place=place.name, others=asked.names(people)), _first(place))]
+    said = asked.word("with", name=asked.people[0].name, others=asked.names(n.entity for n in near))
+    return [Sentence(said, _cited(near[0].edges[0], asked.query))]
 
 
 def _count(asked: _Asked) -> list[Sentence]:
@@ -474,9 +446,9 @@ _ANSWERS: Mapping[str, Callable[[_Asked], list[Sentence]]] = {
     "kin_count": partial(_kin, count=True),
     "dead": _dead,
     "chapter": _chapter,
-    "first": _place_in_book(last=False),
-    "last": _place_in_book(last=True),
-    "chapters": _chapters,
+    "first": partial(_place_in_book, "first"),
+    "last": partial(_place_in_book, "last"),
+    "chapters": partial(_place_in_book, "in_chapters"),
     "where": _where,
     "with": _with,
     "there": _there,
