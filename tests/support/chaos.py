@@ -334,6 +334,7 @@ class _Day:
         place, stats, witness = self._place, self._server.stats, self._witness
         tasks = ", ".join(map(str, self.kept))
         rows = place.sql(f"SELECT task_id, chapter_id FROM kgnb_extractions WHERE task_id IN ({tasks})")
+        flagged = f"SELECT count(*) FROM kgnb_extractions WHERE task_id IN ({tasks})"
         table = "knowledge_graph_chapter_status"
         marks = place.sql(f"SELECT kg_task_id, chapter_id, status FROM {table} WHERE kg_task_id IN ({tasks})")
         query = f"SELECT sum(completed_chapters) FROM knowledge_graph_tasks WHERE id IN ({tasks})"
@@ -352,6 +353,7 @@ class _Day:
             chapters=self._plan.total,
             completed=min(place.number(query), sum(status == "completed" for _, _, status in marks)),
             lost=self._plan.total - len(set(rows)),
+            gaps=place.number(f"{flagged} AND flags LIKE '%partial%'"),
             doubled=(len(rows) - len(set(rows))) + (len(marks) - len({mark[:2] for mark in marks})),
             dead=len(dead.keys() - {poison}),
             prompts=self._plan.prompts,

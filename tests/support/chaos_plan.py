@@ -85,6 +85,7 @@ class Figures:
         0.0  # seconds until nothing was left of the deleted novel, once no node was killed any more
     )
     old: dict[str, int] = field(default_factory=dict)  # the old worker: what it did, what was done to it
+    gaps: int = 0  # rows whose replies stayed cut off, flagged: without them the graph isn't the good day's
     same_graph: bool = False
     nodes: int = 0
     edges: int = 0
