@@ -123,6 +123,11 @@ def cohesive_bigrams(bigrams: Mapping[str, int], chars: Mapping[str, int], least
     }
 
 
+def pet_names(bigrams: Mapping[str, int]) -> set[str]:
+    """Return the bigrams that may be a given name of one character and 儿: 莲儿."""
+    return {pair for pair in bigrams if pair[1] == "儿" and can_be_name(pair)}
+
+
 def _room(text: str, at: int, most: int) -> int:
     """Return how many characters right before ``at``, 0 to ``most``, may belong to a name."""
     for n in range(1, most + 1):

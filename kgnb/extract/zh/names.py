@@ -20,6 +20,7 @@ from kgnb.extract.zh.candidates import (
     Candidate,
     candidates,
     cohesive_bigrams,
+    pet_names,
     starting_bigrams,
     with_neighbours,
 )
@@ -129,7 +130,7 @@ class NameClassifier:
         self._cohesive = cohesive = cohesive_bigrams(frequent, self._counts, 3 if len(text) < 100_000 else 5)
         self.told = told = clauses()
         self.foreign = told.foreign
-        speaking = {*told.speaking, *told.called, *told.listed, *told.animals}
+        speaking = {*told.speaking, *told.called, *told.listed, *told.animals, *pet_names(frequent)}
         likely = candidates(self.bigrams, pairs, least, speaking, cohesive)
         names = sorted(self.foreign.names().union(likely, told.introduced, told.wives))
         parts = {part for w in names if len(w) > 2 for part in (w[:2], w[-2:])}
