@@ -1361,3 +1361,17 @@ def test_how_somebody_speaks_is_nobody() -> None:
 @pytest.mark.parametrize("event", ["牛栏战役", "禽兽主义", "盐水事件"])
 def test_an_event_or_a_belief_is_nobody(event: str) -> None:
     assert not can_be_name(event, {event[:2]})
+
+
+def test_a_word_that_always_begins_a_clause_is_no_rare_surnames_bearer() -> None:
+    told = "展云来了。展云走了。展云坐在门口，展云看着天，展云叹气。展云站起来，展云走过去。"
+    pages = scenes([("周德海", "林秀英")])
+    assert "展云" not in names(pages + told)
+    assert "展云" in names(pages + told + "他叫展云，大家都怕展云。")
+
+
+def test_a_character_and_er_may_be_a_name() -> None:
+    told = (
+        "只见旺儿来了。他对旺儿笑。旺儿走进来，周德海叫旺儿过来。林秀英问旺儿，旺儿点头。众人等着旺儿。" * 2
+    )
+    assert "旺儿" in names(scenes([("周德海", "林秀英")]) + told)

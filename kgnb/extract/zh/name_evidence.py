@@ -18,6 +18,8 @@ UNLIKELY_END = 1.2
 """Against a surnamed word that ends so as names seldom do."""
 SELDOM_END = 0.8
 """Against a word that ends so as hardly any given name does."""
+ADVERB = 1.5
+"""Against a word that only begins clauses."""
 OFTEN = 5
 """Fewest mentions of a word, for all of them to tell where it stands."""
 NAMED = 1.5
@@ -57,6 +59,7 @@ def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     score += INTRODUCED * candidate.introduced / (candidate.count + FEW)
     form = form_score(candidate.name)
     score += max(form, 0.0) if candidate.named else form  # who is said to be called so has a name of any form
+    score -= ADVERB * (form <= 0.0 and _is_adverbial(candidate))
     score -= fixed_phrase_penalty(candidate)
     score -= word_penalty(candidate, common_words) + _phrase_penalty(candidate, common_words)
     return score - _grammar_penalty(candidate) - _place_penalty(candidate)
@@ -172,6 +175,13 @@ def _speaks_as_person(candidate: Candidate) -> bool:
     """
     often = candidate.speaks >= max(10, 0.15 * candidate.count)
     return often and share_of(candidate.left, words.MEASURES) < 0.05
+
+
+def _is_adverbial(candidate: Candidate) -> bool:
+    """Whether it always begins a clause that goes on, and never a speech: 展眼. Names are objects too."""
+    if candidate.count < OFTEN or candidate.speaks:
+        return False
+    return not any(map(is_han, candidate.left)) and all(map(is_han, candidate.right))
 
 
 def has_unlikely_end(name: str) -> bool:
