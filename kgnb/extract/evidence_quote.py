@@ -88,9 +88,8 @@ def shortened(text: str, needed: Iterable[str] = ()) -> str:
 
 def _clause_start(text: str, low: int, start: int) -> int:
     """Return the first start of a clause in ``low``-``start``, else that of a word, else ``start``."""
-    marks = [m.end() for m in _CLAUSE.finditer(text, low, start)]
-    space = text.find(" ", low, start) + 1
-    return marks[0] if marks else space or start
+    mark = _CLAUSE.search(text, low, start)
+    return mark.end() if mark else text.find(" ", low, start) + 1 or start
 
 
 def _clause_end(text: str, end: int, high: int) -> int:

@@ -10,6 +10,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from operator import attrgetter
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.couples import husbands
@@ -270,7 +271,9 @@ class _Chapter:
 
     def _nearest(self, name: str, at: int) -> Mention:
         """Return the mention of a person that is nearest to ``at``."""
-        return min(self._persons.mentions[name], key=lambda mention: abs(mention.start - at))
+        mentions = self._persons.mentions[name]
+        k = bisect_left(mentions, at, key=attrgetter("start"))
+        return min(mentions[max(0, k - 1) : k + 1], key=lambda mention: abs(mention.start - at))
 
     def _facts(self, entry: NameEntry) -> NameFacts:
         """Return the facts of a person's name and aliases."""
