@@ -140,8 +140,8 @@ async def ask_model(app: App, book: BookAsked, question: str, provider_name: str
 
 
 def retrieved(book: BookAsked, question: Question) -> list[Passage]:
-    """Return the passages for an LLM's answer, in the book's order, at most :data:`SENT_PASSAGES`: those that
-    the graph's own answer quotes, and the nearest ones with their neighbours. Blocking.
+    """Return the passages for an LLM's answer, in the book's order, at most :data:`SENT_PASSAGES` (30): those
+    that the graph's own answer quotes, and the nearest ones with their neighbours. Blocking.
     """
     quotes = {
         (source.chapter, source.quote)

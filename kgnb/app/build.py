@@ -153,7 +153,7 @@ class TaskWatch:
 
     @property
     def is_stalled(self) -> bool:
-        """Whether nothing has progressed for STALL_SECONDS."""
+        """Whether nothing has progressed for STALL_SECONDS (1,500)."""
         return time.monotonic() - self.progress_at > STALL_SECONDS
 
     def stall_error(self, reason: str = "") -> BuildStopped:

@@ -102,8 +102,11 @@ def add_conditions(
 def condition(
     task: Item, provider: Item | None, nodes: Sequence[Item], *, down: str, stuck: str, now: float
 ) -> Condition:
-    """Return one task's condition as of ``now`` (epoch seconds). ``nodes``: the live ones; ``down``,
-    ``stuck``: reasons as in :func:`add_conditions`, "" for none.
+    """Return one task's condition as of ``now`` (epoch seconds).
+
+    In this order: how it ended; "stuck" when a service is ``down``; "waiting" without nodes; "refreshing"
+    when all chapters are done; the provider's trouble; "running" where a node has it, else "waiting".
+    ``nodes``: the live ones; ``down``, ``stuck``: reasons as in :func:`add_conditions`, "" for none.
     """
     if task["status"] not in ACTIVE_STATUSES:
         return _ended(task)

@@ -46,8 +46,8 @@ async def probe_provider(app: App, name: str) -> ProviderProbe:
     """Send the provider's first model one short request, ignoring limits and pauses; return whether and how
     fast it answered. The cost is counted.
 
-    An endpoint that doesn't list its models either is given up after LIST_SECONDS. Raises SettingsError for
-    an unknown or unusable provider, ServiceDown.
+    An endpoint that doesn't list its models either is given up after LIST_SECONDS (6). Raises SettingsError
+    for an unknown or unusable provider, ServiceDown.
     """
     provider = app.providers.requested(name)
     client = _client(provider, app.settings.llm_timeout)

@@ -60,7 +60,7 @@ async def dead_items(app: App, queues: Sequence[QueueName] | None = None) -> lis
 
 
 async def wait_until_released(app: App, queues: Sequence[QueueName], task_id: int) -> None:
-    """Wait until no node holds the task or a chapter of it, for a lease and ``LET_GO_SECONDS`` at most.
+    """Wait until no node holds the task or a chapter of it, for a lease and ``LET_GO_SECONDS`` (10) at most.
 
     A node may write its results for as long as it believes in its lease.
     """

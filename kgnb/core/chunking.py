@@ -48,7 +48,7 @@ def split(text: str, limit: int, lang: Lang) -> list[str]:
 
 def halve(text: str, lang: Lang) -> tuple[str, str] | None:
     """Return the two halves of a chunk whose reply was truncated, cut at a sentence end near the middle where
-    there is one; None below :data:`MIN_HALVE` characters.
+    there is one; None below :data:`MIN_HALVE` (200) characters.
     """
     if len(text) < MIN_HALVE:
         return None

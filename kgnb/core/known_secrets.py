@@ -22,7 +22,7 @@ SHORTEST_SECRET = 8
 def known_secrets(settings: Settings) -> dict[str, SecretStr]:
     """Return variable → secret, of all that this process knows: none may leave with a report or a notebook.
 
-    Texts shorter than SHORTEST_SECRET are left out, as ordinary words may be equal to them.
+    Texts shorter than SHORTEST_SECRET (8) are left out, as ordinary words may be equal to them.
     """
     values = {name: getattr(settings, field) for name, field in Settings.variables().items()}
     found = {name: value for name, value in values.items() if isinstance(value, SecretStr)}
@@ -36,7 +36,7 @@ def known_secrets(settings: Settings) -> dict[str, SecretStr]:
 
 def environment_secrets() -> dict[str, SecretStr]:
     """Return variable → secret in the environment, also passwords inside of URLs; without texts shorter than
-    SHORTEST_SECRET.
+    SHORTEST_SECRET (8).
     """
     found = {
         name: value if is_secret_name(name) else password_in(value) for name, value in variables().items()

@@ -67,7 +67,7 @@ class CpuPool:
 
     async def run_short(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Like :meth:`run`, for one of many calls of some hundredths of a second: in a thread of this process
-        until worker processes have started, or the calls have taken HERE_SECONDS together.
+        until worker processes have started, or the calls have taken HERE_SECONDS (1.0) together.
         """
         here = not (self._shared.started or self._seconds_here > HERE_SECONDS)
         return await (self.run_here if here else self.run)(function, *args, **kwargs)

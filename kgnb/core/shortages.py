@@ -45,7 +45,7 @@ def small_files() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def is_full(path: Path) -> bool:
-    """Return whether less than :data:`MIN_DISK_MB` are free at a path; False if this can't be found out."""
+    """Return whether less than :data:`MIN_DISK_MB` (8) are free at a path; False if this is unknown."""
     free = free_mb(path)
     return free is not None and free < MIN_DISK_MB
 

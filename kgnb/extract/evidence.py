@@ -82,7 +82,7 @@ class ChapterText:
 
     def find_quote(self, quote: str, needed: Iterable[str] = ()) -> str:
         """Return the text's own wording of ``quote``, one line of at most about evidence_quote.EVIDENCE_CHARS
-        characters, of a longer one the clauses with the words ``needed``; "" if it does not occur.
+        (160) characters, of a longer one the clauses with the words ``needed``; "" if it does not occur.
 
         In "He said: “Come, Tom!” 何恭大喜。": "come tom" → "Come, Tom"; "He said … 大喜" → "He said……大喜",
         as pieces around an ellipsis must follow each other; "何", too short → "".

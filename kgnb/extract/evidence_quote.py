@@ -21,8 +21,8 @@ Span = tuple[int, int]
 
 
 def quote(text: str, sentence_ends: Sequence[int], parts: Sequence[Span]) -> str:
-    """Return the sentences that contain all ``parts``, as one line of about :data:`EVIDENCE_CHARS` characters
-    at most.
+    """Return the sentences that contain all ``parts``, as one line of about :data:`EVIDENCE_CHARS` (160)
+    characters at most.
 
     Of longer passages only the clauses around each part are quoted, with … at each cut. ``sentence_ends``:
     ascending offsets of the characters that end sentences. "He sat. Tom met Ann. She rose." with [6, 19, 29]
@@ -78,8 +78,9 @@ def _one_line(part: str) -> str:
 
 
 def shortened(text: str, needed: Iterable[str] = ()) -> str:
-    """Return a quote of at most about :data:`EVIDENCE_CHARS` characters: the text itself, or its clauses with
-    the words ``needed``, else its beginning, with … at each cut."""
+    """Return a quote of at most about :data:`EVIDENCE_CHARS` (160) characters: the text itself, or its
+    clauses with the words ``needed``, else its beginning, with … at each cut.
+    """
     if len(text) <= EVIDENCE_CHARS:
         return text
     places = [(at, at + len(word)) for word in needed if (at := text.find(word)) >= 0]

@@ -28,7 +28,7 @@ def scan(chapters: Iterable[tuple[int, str]], lang: Lang, *, forks: bool = False
     """Return the name table of a book: an entry for each person, place and organization, the most mentioned
     first.
 
-    At most :data:`MAX_NAMES` entries. Persons (kind ``Character``) have aliases; ``Location`` and
+    At most :data:`MAX_NAMES` (3,000) entries. Persons (kind ``Character``) have aliases; ``Location`` and
     ``Organization`` have none. A Chinese book is read in simplified characters; its names come back as the
     book writes them, the more frequent form first.
 

@@ -29,7 +29,7 @@ class RankedCharacter:
 
 def edge_weight(edge: GraphEdge) -> float:
     """Return the edge's strength (5 without one) × √(number of chapters, at least 1), ×
-    :data:`ACQUAINTANCE_WEIGHT` for types of the group "other" (KNOWS).
+    :data:`ACQUAINTANCE_WEIGHT` (0.45) for types of the group "other" (KNOWS).
     """
     weight = edge.number("strength", 5) * math.sqrt(max(1.0, edge.number("count", 1)))
     return weight * (ACQUAINTANCE_WEIGHT if group_of(edge.type) == "other" else 1.0)

@@ -62,7 +62,7 @@ class NameIndex(Generic[_Bearer]):
         return self._forms.get(folded(name), (name, 0))[0]
 
     def nearest(self, name: str) -> list[str]:
-        """Return at most :data:`MAX_SUGGESTIONS` names of the book like ``name``, the nearest first.
+        """Return at most :data:`MAX_SUGGESTIONS` (5) names of the book like ``name``, the nearest first.
 
         Near are names within one edit for each three letters, and names that contain ``name`` or are part of
         it. Names of equal distance are in the order of their bearers.

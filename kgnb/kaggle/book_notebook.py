@@ -116,7 +116,7 @@ def pack(books: Sequence[Path]) -> bytes:
 
 
 def as_text(packed: bytes) -> str:
-    """Return packed bytes as base85 text in lines of :data:`LINE` characters, as a cell holds them."""
+    """Return packed bytes as base85 text in lines of :data:`LINE` (60,000) characters, as a cell holds it."""
     text = base64.b85encode(packed).decode()  # 6 % shorter than base64
     return "\n".join(text[at : at + LINE] for at in range(0, len(text), LINE))
 

@@ -191,8 +191,8 @@ class ErrorResponse:
             return ""
 
     def retry_after(self) -> float | None:
-        """Return the seconds to wait that the endpoint asks for, at most ``MAX_RETRY_AFTER``; None if it asks
-        for none.
+        """Return the seconds to wait that the endpoint asks for, at most ``MAX_RETRY_AFTER`` (3,600); None if
+        it asks for none.
 
         Read from the header Retry-After (number or date), Google's details, OpenRouter's metadata, or the
         message.

@@ -95,8 +95,8 @@ class RequestForm:
         return {**known, **self.thinking[0], **self.cache_key[0], **self.own}
 
     def limit(self, prompt: Prompt) -> int:
-        """Return the output limit in tokens for a reply to ``prompt``: the user's, else TOKENS_BESIDE and one
-        for each character of the user message, more for a model that thinks.
+        """Return the output limit in tokens for a reply to ``prompt``: the user's, else TOKENS_BESIDE (4,096)
+        and one for each character of the user message, more for a model that thinks.
         """
         return self.fixed_limit or TOKENS_BESIDE + len(prompt.user) + THINKING_TOKENS * self.thinks
 

@@ -44,7 +44,8 @@ def is_complete(text: str) -> bool:
 
 
 def is_looping(text: str) -> bool:
-    """Return whether the last :data:`TAIL` characters of ``text`` repeat one part; False for a shorter text.
+    """Return whether the last :data:`TAIL` (1,000) characters of ``text`` repeat one part; False for a
+    shorter text.
 
     "ab" 600 times → True; "ab" 10 times → False.
     """

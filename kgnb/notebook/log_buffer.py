@@ -58,7 +58,7 @@ class LogBuffer(logging.Handler):
 
     def lines(self, level: int = logging.INFO, *, after: int = 0) -> list[LogLine]:
         """Return the last lines of ``level`` and above with a number above ``after``, oldest first, at most
-        :data:`MAX_LINES`.
+        :data:`MAX_LINES` (200).
         """
         kept = list(self._lines) + list(self._warnings)
         wanted = [line for line in kept if line.level >= level and line.number > after]

@@ -32,7 +32,7 @@ _TASK_TONES: dict[str, Tone] = {
 
 
 def status_tables(status: Item) -> tuple[Table, ...]:
-    """Return the tables of a whole status: nodes, queues, providers, tasks."""
+    """Return the tables of a whole status in this order: nodes, queues, providers, tasks."""
     return (
         nodes_table(status["nodes"]),
         queues_table(status["queues"]),

@@ -85,7 +85,7 @@ def rows(rows: Iterable[Mapping[str, Any]]) -> tuple[Row, ...]:
 
 def cell_tone(meaning: Meaning, cell: Cell) -> Tone:
     """Return the cell's own tone, else that of its value: "dim" for a count of 0, "warn" for an age above
-    STALE_SECONDS, "bad" for failures, "" for all others and for None.
+    STALE_SECONDS (30), "bad" for failures, "" for all others and for None.
     """
     if cell.tone or cell.value is None:
         return cell.tone

@@ -161,7 +161,7 @@ def _drawn(meaning: Meaning, cell: Cell) -> Text:
 
 
 def progress_bar(percent: float) -> str:
-    """Return a bar of ``BAR_CELLS`` characters, # for done and . for the rest, full only at 100 percent.
+    """Return a bar of ``BAR_CELLS`` (12) characters, # for done and . for the rest, full only at 100 percent.
 
     ASCII, as terminals disagree about the width of block characters.
     """

@@ -37,8 +37,8 @@ PROVIDERS_SECONDS = 5.0
 
 
 def heartbeat_seconds(nodes: int) -> float:
-    """Return the seconds between two heartbeats of a node: HEARTBEAT_SECONDS, or 0.6 for each of ``nodes``
-    live nodes if that is more, at most 30.
+    """Return the seconds between two heartbeats of a node: HEARTBEAT_SECONDS (10), or 0.6 for each of
+    ``nodes`` live nodes if that is more, at most 30.
 
     A heartbeat takes three commands a slot, so many nodes write less often.
     """

@@ -54,7 +54,9 @@ class SlotLimiter:
             self.requests.release()
 
     async def on_rate_limit(self) -> None:
-        """Halve the slots, at least one stays; further 429s within :data:`HALVING_SECONDS` change nothing."""
+        """Halve the slots, at least one stays; further 429s within :data:`HALVING_SECONDS` (2) change
+        nothing.
+        """
         now = time.monotonic()
         if now - self._halved_at >= HALVING_SECONDS:
             left = max(1, self.slots // 2)

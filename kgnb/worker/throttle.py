@@ -347,7 +347,9 @@ class ProviderThrottle:
             await asyncio.sleep(min(left, PAUSE_POLL_SECONDS))
 
     def limiter(self, provider: Provider) -> SlotLimiter:
-        """Return the provider's slot limiter on this node, always the same object."""
+        """Return the provider's slot limiter on this node, made at the first call, then always the same
+        object.
+        """
         if provider.lower_name not in self._limiters:
             self._limiters[provider.lower_name] = SlotLimiter(self._slots_for(provider))
         return self._limiters[provider.lower_name]

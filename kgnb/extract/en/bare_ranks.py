@@ -24,8 +24,8 @@ _RANK = re.compile(
 
 
 def dominant_bearer(counts: Mapping[str, int]) -> str:
-    """Return the name in ``counts`` (name → occurrences) with at least :data:`DOMINANT` times the occurrences
-    of all other names together; "" if no name has.
+    """Return the name in ``counts`` (name → occurrences) with at least :data:`DOMINANT` (2.5) times the
+    occurrences of all other names together; "" if no name has.
 
     ``{"Dale": 5, "Moss": 2}`` → "Dale"; ``{"Dale": 4, "Moss": 2}`` → ""; ``{}`` → "".
     """

@@ -194,8 +194,8 @@ class NameClassifier:
         return bool(middle) and not self.lower[name.lower()] and self.paragraphs.is_called(at, end)
 
     def persons(self) -> dict[str, Candidate]:
-        """Return name → candidate of the persons' names, :data:`MAX_PERSONS` at most, the most frequent
-        first.
+        """Return name → candidate of the persons' names, :data:`MAX_PERSONS` (10,000) at most, the most
+        frequent first.
 
         These are the sure names, and likely names (score 0 or more) that share the first or last word with a
         sure name and occur twice or speak.

@@ -326,8 +326,8 @@ def bears_rank(pair: Pair) -> float | None:
 
 
 def company(pair: Pair) -> float | None:
-    """Return log(sentences shared / sentences shared by chance), -2 to 2; None if they share
-    no sentence and chance alone would give fewer than :data:`MIN_EXPECTED`.
+    """Return log(sentences shared / sentences shared by chance), -2 to 2; None if they share no sentence and
+    chance alone would give fewer than :data:`MIN_EXPECTED` (0.5).
 
     >>> company(pair("Anne Dale", "Anne", "Anne Dale sat. Anne stood. " * 40)) < -1
     True

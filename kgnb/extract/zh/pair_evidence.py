@@ -220,7 +220,7 @@ def are_apart(pair: Pair) -> bool:
     """Return whether two persons must not be joined whatever the evidence (a cannot-link).
 
     True if they have two different full names (何恭, 何明), if a full name meets a form for somebody's kin,
-    or if together they have more than :data:`MANY` names. False for links that the text states.
+    or if together they have more than :data:`MANY` (40) names. False for links that the text states.
     """
     if len(pair.full.names) + len(pair.short.names) > MANY:
         return True

@@ -70,8 +70,8 @@ def traditional_of(names: Iterable[str]) -> dict[str, str]:
 
 
 def is_traditional(text: str) -> bool:
-    """Return whether a text is written in traditional characters, by its first :data:`SAMPLE` characters;
-    False for a text without Chinese.
+    """Return whether a text is written in traditional characters, by its first :data:`SAMPLE` (2,000)
+    characters; False for a text without Chinese.
     """
     if not _foldable().search(text, 0, SAMPLE):
         return False

@@ -50,7 +50,7 @@ class Sexes:
         return {self.sex(one), self.sex(other)} == {"他", "她"}
 
     def sex(self, names: Iterable[str]) -> str:
-        """Return "他" or "她", the pronoun of the person with ``names``; "" with fewer than :data:`CLEAR`
+        """Return "他" or "她", the pronoun of the person with ``names``; "" with fewer than :data:`CLEAR` (3)
         pronouns or without a majority of two to one.
         """
         he, she = self._tally(names)

@@ -144,7 +144,7 @@ class _Asked:
         return self._texts[f"ask.{key}"].format(**facts)
 
     def listed(self, names: Sequence[str]) -> str:
-        """Return the names joined by the language's comma; of more than ``LISTED`` the first, and their
+        """Return the names joined by the language's comma; of more than ``LISTED`` (8) the first, and their
         number.
         """
         row = self._texts["ask.comma"].join(names[:LISTED])

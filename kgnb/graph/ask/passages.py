@@ -259,8 +259,8 @@ class Search:
         return sorted((i for i, score in enumerate(self._near) if score), key=lambda i: (-self._near[i], i))
 
     def shown(self, limit: int) -> list[Passage]:
-        """Return the passages of :meth:`best`, each cut to its best window and as many sentences around the
-        window as ``SHOWN_CHARS`` leaves room for.
+        """Return at most ``limit`` passages, those of :meth:`best` in its order, each cut to its best window
+        and as many whole sentences around it as fit into 100 (Chinese) or 300 characters.
         """
         found = self.best(limit)
         best: dict[Passage, Window] = {}

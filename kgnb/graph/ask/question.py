@@ -85,7 +85,7 @@ class Question:
 def read_question(text: str, query: GraphQuery) -> Question:
     """Return the question in ``text``, read with the names of the book of ``query``.
 
-    Only the first ``MAX_QUESTION`` characters are read. A name that the book doesn't have is read as
+    Only the first ``MAX_QUESTION`` (500) characters are read. A name that the book doesn't have is read as
     one of the book where it can only be a misspelling of it (see ``Question.near``).
     """
     text = " ".join(text[:MAX_QUESTION].split()).strip(" ？?。.!！")

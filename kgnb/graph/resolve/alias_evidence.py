@@ -117,7 +117,7 @@ def weight_apart(counts: PairCounts) -> float:
 def is_error(times: int, of: int) -> bool:
     """Return whether errors of replies alone explain that ``times`` of ``of`` replies say something.
 
-    One-sided binomial test with the error rate ``WRONG_ALIAS``: 1 of 10 is True, 5 of 10 is False.
+    One-sided binomial test with the error rate ``WRONG_ALIAS`` (0.05): 1 of 10 is True, 5 of 10 is False.
     """
     return binomial_tail(times, of, WRONG_ALIAS) >= SIGNIFICANCE
 
@@ -205,7 +205,10 @@ class AliasEvidence:
         return {self._chapter_of_mention[i] for i in mine.mentions & theirs.mentions}
 
     def count(self, names: Iterable[str], others: Iterable[str]) -> PairCounts:
-        """Return the chapter counts for and against ``names`` and ``others`` being names of one person."""
+        """Return numbers of chapters that speak for or against ``names`` and ``others`` being one person's:
+        how many join them in a mention, list them apart, or let them act with each other; all 0 for unknown
+        names.
+        """
         mine, theirs = self._uses(names), self._uses(others)
         joined = Counter(self._chapter_of_mention[i] for i in mine.mentions & theirs.mentions)
         acting = {self._chapter_of_group[i] for i in mine.groups & theirs.groups}

@@ -75,8 +75,8 @@ class Engine:
 
 
 def choose_engine(model: Model) -> Engine:
-    """Return the engine that serves a model on this machine. Raises InputError with the remedy if none
-    can.
+    """Return the engine that serves a model on this machine: llama.cpp for a GGUF file, else vLLM. Raises
+    InputError with the remedy if it can't.
     """
     return _llama(model) if model.engine == "llama" else _vllm(model, gpus())
 

@@ -45,7 +45,7 @@ class CellWatch:
 
     @property
     def seconds(self) -> float:
-        """Seconds that the current cell has run; 0.0 without one, or for less than ``MIN_SECONDS``."""
+        """Seconds that the current cell has run; 0.0 without one, or for less than ``MIN_SECONDS`` (1.0)."""
         since = self._since
         lasted = 0.0 if since is None else time.monotonic() - since
         return lasted if lasted >= MIN_SECONDS else 0.0

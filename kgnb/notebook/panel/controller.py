@@ -120,7 +120,7 @@ class PanelController:
 
     @property
     def message(self) -> Message | None:
-        """The last message; None without one, or when a good one is older than MESSAGE_SECONDS."""
+        """The last message; None without one, or when a good one is older than MESSAGE_SECONDS (120)."""
         last = self._message
         if last is not None and last.tone == "good" and time.monotonic() - last.at > MESSAGE_SECONDS:
             return None

@@ -207,7 +207,7 @@ def task(one: Item) -> str:
 
 def chapters(listed: Sequence[ListedChapter]) -> str:
     """Return an HTML table of a task's chapters with states and reasons, failed and running ones first, at
-    most MAX_CHAPTERS; a line below counts the rest.
+    most MAX_CHAPTERS (200); a line below counts the rest.
     """
     order = sorted(listed, key=lambda one: (_CHAPTER_ORDER.get(one.status, len(_CHAPTER_ORDER)), one.number))
     heads = columns("panel", number="id", title="title", state="state", reason="text")

@@ -89,7 +89,7 @@ def row(*children: Any, wrap: bool = True, **layout: str) -> Any:
 
 
 def column(*children: Any, **layout: str) -> Any:
-    """Return a vertical box."""
+    """Return a vertical box of ``children``, top to bottom; ``layout``: CSS properties (``width="50%"``)."""
     return w.VBox(list(children), layout=w.Layout(**layout))
 
 

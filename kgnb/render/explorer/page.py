@@ -38,7 +38,7 @@ SCRIPTS = ("model.js", "canvas.js", "corrections.js", "card.js", "controls.js")
 def html(
     graph: Graph, history: BookHistory, *, title: str, scene: Scene | None = None, opened: str = ""
 ) -> str:
-    """Return the interactive page, an HTML document, with all characters; the :data:`PAGE_PEOPLE` most
+    """Return the interactive page, an HTML document, with all characters; the :data:`PAGE_PEOPLE` (80) most
     important are drawn at first.
 
     ``scene``: places of the characters; None to compute them. ``opened``: a name of the character whose card

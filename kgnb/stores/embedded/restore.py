@@ -177,8 +177,8 @@ def inputs_with_data() -> list[str]:
 
 
 def find_data_folder(given: Path) -> Path:
-    """Return the one data folder at ``given`` or up to :data:`SEARCH_DEPTH` folders below. Raises InputError
-    when there is none, or several.
+    """Return the one data folder at ``given`` or up to :data:`SEARCH_DEPTH` (5) folders below. Raises
+    InputError when there is none, or several.
     """
     return _only(_data_folders(given, SEARCH_DEPTH), given)
 

@@ -140,7 +140,7 @@ class GraphStore:
     ) -> int:
         """Make the novel's nodes and edges exactly ``graph``, writing only the differences; return how many.
 
-        Statements have at most :data:`BATCH` rows; an interrupted call leaves a mix that the next one
+        Statements have at most :data:`BATCH` (4,000) rows; an interrupted call leaves a mix that the next one
         completes. Nodes and edges of the tasks in ``foreign`` stay. An empty graph leaves nothing, not even
         the Novel. Raises GraphConflict when the number isn't ``number`` any more.
         """

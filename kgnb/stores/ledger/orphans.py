@@ -32,8 +32,8 @@ class Orphans(DatabasePart):
 
     @reading
     def find(self, c: sa.Connection, after: int) -> tuple[list[Orphan], int]:
-        """Return (orphans, last novel id looked at), for the next :data:`NOVELS` novel ids above ``after``;
-        the id is 0 when there are no further novels.
+        """Return (orphans, last novel id looked at), for the next :data:`NOVELS` (100) novel ids above
+        ``after``; the id is 0 when there are no further novels.
 
         An orphan is a novel that main deleted but kgnb's tables still have, or whose tasks are partly
         deleted.

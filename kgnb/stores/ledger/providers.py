@@ -247,7 +247,7 @@ def _labels(value: Any) -> tuple[str, ...]:
 
 def read_kinds(value: Any) -> tuple[str, ...]:
     """Return the enabled kinds of an ``entity_types`` value without the four built-in ones, in its order, at
-    most :data:`MAX_KINDS`; () for none.
+    most :data:`MAX_KINDS` (20); () for none.
     """
     kinds = (clean(kind, 40) for kind, enabled in _kinds(value) if enabled)
     return tuple(dict.fromkeys(k for k in kinds if k and k.lower() not in _BUILT_IN_KINDS))[:MAX_KINDS]

@@ -86,7 +86,7 @@ class ReplyCache(DatabasePart):
 
     @transaction
     def put(self, c: sa.Connection, entries: Sequence[CachedReply]) -> None:
-        """Store replies, except those longer than :data:`MAX_CHARS`.
+        """Store replies, except those longer than :data:`MAX_CHARS` (1,000,000).
 
         A stored reply stays: a row was made from it.
         """

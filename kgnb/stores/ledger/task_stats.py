@@ -161,7 +161,9 @@ class TaskStats(DatabasePart):
 
     @reading
     def newest_of_each_book(self, c: sa.Connection) -> list[BookTask]:
-        """Return the newest task of each existing novel, newest first, at most :data:`MAX_FINISHED`."""
+        """Return the newest task of each existing novel, newest first; at most :data:`MAX_FINISHED`
+        (1,000).
+        """
         newest, n = sa.func.max(t.tasks.c.id), t.novels.c
         query = (
             sa.select(newest, n.id, _text(n.title))
@@ -176,7 +178,7 @@ class TaskStats(DatabasePart):
     @reading
     def finished(self, c: sa.Connection) -> list[FinishedTask]:
         """Return the tasks of existing novels whose graph is complete and that have completed chapters,
-        newest first, at most :data:`MAX_FINISHED`.
+        newest first, at most :data:`MAX_FINISHED` (1,000).
 
         A task that ended with failed chapters counts once its graph was refreshed. "completed" is enough, as
         other programs write no ``kgnb_tasks``.

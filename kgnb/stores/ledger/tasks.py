@@ -298,14 +298,14 @@ def set_chapters(c: sa.Connection, task_id: int, *where: sa.ColumnElement[bool],
 
 
 def count_states(c: sa.Connection, task_id: int) -> dict[str, int]:
-    """Return status → number of the task's chapters."""
+    """Return status → number of the task's chapters; without statuses that no chapter has."""
     s = t.chapter_status.c
     query = sa.select(s.status, sa.func.count()).where(s.kg_task_id == task_id).group_by(s.status)
     return dict(c.execute(query).all())
 
 
 def read_rates(c: sa.Connection, task_ids: Sequence[int]) -> dict[int, float]:
-    """Return task id → chapters that ended per minute in the last :data:`RATE_SECONDS`; only tasks
+    """Return task id → chapters that ended per minute in the last :data:`RATE_SECONDS` (300); only tasks
     where any ended.
     """
     now, s = beijing_now(), t.chapter_status.c

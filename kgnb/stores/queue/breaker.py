@@ -96,8 +96,8 @@ class CircuitBreaker:
     async def record_failure(
         self, provider: str, reason: str = "", kind: str = "", refused: str = ""
     ) -> bool:
-        """Count a failed call, at most one per FAILURE_WINDOW over all nodes and slots; return whether it
-        paused the provider.
+        """Count a failed call, at most one per FAILURE_WINDOW (30) over all nodes and slots; return whether
+        it paused the provider.
 
         The third counted failure in a row pauses it, with ``reason``.
         """

@@ -76,8 +76,8 @@ class RateLimits:
         return bool(limits.requests or limits.tokens)
 
     def places(self, provider: Provider) -> int:
-        """Return how many requests the provider's limits admit in the next CLAIM_AHEAD seconds, rounded up,
-        at least 1; 1 for a provider without limits.
+        """Return how many requests the provider's limits admit in the next CLAIM_AHEAD (5) seconds, rounded
+        up, at least 1; 1 for a provider without limits.
         """
         limits, share = self._limits_of(provider.lower_name), CLAIM_AHEAD / self.window
         found = [limits.requests * share] if limits.requests else []

@@ -316,7 +316,7 @@ class Queue(QueueInspector):
         self, claim: Claim, reason: str, *, delay: float = 0.0
     ) -> Literal["retry", "dead", "lost"]:
         """Report a chapter's own failure; return "retry" (after ``delay`` seconds), "dead" at the
-        :data:`MAX_FAILURES`-th failure, or "lost" if the lease was.
+        :data:`MAX_FAILURES` (3)-th failure, or "lost" if the lease was.
 
         After "dead", write it to the ledger and call :meth:`confirm_buried`; until then every poll reports it
         to its task's holder. An opened task's item never dies, it is retried.
