@@ -276,7 +276,7 @@ def _service_down(page: Page, tmp_path: Path) -> None:
     assert redis is not None
     send_signal(redis, signal.SIGSTOP)
     try:
-        page.head("Redis")
+        page.head("内置队列")
         page.row("卡住")
         page.picture("service-down")
         page.mend("改连接")
