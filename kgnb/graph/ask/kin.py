@@ -13,6 +13,8 @@ from kgnb.graph.query import Entity, GraphQuery
 
 _OPPOSITE = {"elder": "younger", "younger": "elder", "man": "woman", "woman": "man"}
 
+_CHAIN = re.compile("的|['’]s? ")
+
 Steps = tuple[GraphEdge, ...]
 """The ties between a person and a relative: one, or those over the relatives between."""
 
@@ -30,9 +32,12 @@ class Relatives:
 def relatives(one: Entity, word: str, query: GraphQuery, lang: Lang) -> Relatives:
     """Return the relatives of ``one`` that a kinship word of the language means, closest first.
 
-    "uncle" gives whom a quote calls so, and the brothers of the parents.
+    "uncle" gives whom a quote calls so, and the brothers of the parents; "husband's brother" and 哥哥的妻子 are
+    followed word by word.
     """
-    ways = [[word], *(way.split() for way in kin_words(lang)[word.lower()].by.split("|") if way)]
+    chain = _CHAIN.split(word.lower())
+    others = kin_words(lang)[word.lower()].by.split("|") if len(chain) == 1 else []
+    ways = [chain, *(way.split() for way in others if way)]
     found = Relatives()
     for way in ways:
         reached: list[tuple[Entity, Steps, bool]] = [(one, (), True)]
