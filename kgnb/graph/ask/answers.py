@@ -242,16 +242,25 @@ def _path(asked: _Asked) -> list[Sentence]:
 
 
 def _since(asked: _Asked, key: str = "since") -> list[Sentence]:
-    """Return a sentence with the chapter of the pair's first tie, else their first common chapter."""
+    """Return a sentence with the chapter of the pair's first tie, and one with their first common chapter
+    where that is an earlier one, or there is no tie.
+    """
     if (two := asked.two()) is None:
         return []
     tied = {n: edge for edge in asked.query.edges(two[0].ref, two[1].ref) for n in edge.numbers("chapters")}
-    common = tied or dict.fromkeys({*two[0].chapters} & {*two[1].chapters})
-    if not common:
-        return []
-    chapter = min(common)
-    text = asked.word(key if tied else "together", a=two[0].name, b=two[1].name, chapter=chapter)
-    return [Sentence(text, (_meeting(asked, two, chapter, tied.get(chapter)),), sure=key == "since")]
+    common = {*two[0].chapters} & {*two[1].chapters}
+    first = min(tied, default=0)
+    chapters = {key: first, "together": min(common, default=0)}
+    names = {"a": two[0].name, "b": two[1].name}
+    return [
+        Sentence(
+            asked.word(word, chapter=chapter, **names),
+            (_meeting(asked, two, chapter, tied.get(chapter)),),
+            sure=word == "since",
+        )
+        for word, chapter in chapters.items()
+        if chapter and (word != "together" or not first or (chapter < first and key == "since"))
+    ]
 
 
 def _meeting(asked: _Asked, two: Sequence[Entity], chapter: int, edge: GraphEdge | None) -> Citation:

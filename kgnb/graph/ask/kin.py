@@ -32,8 +32,8 @@ class Relatives:
 def relatives(one: Entity, word: str, query: GraphQuery, lang: Lang) -> Relatives:
     """Return the relatives of ``one`` that a kinship word of the language means, closest first.
 
-    "uncle" gives whom a quote calls so, and the brothers of the parents; "husband's brother" and 哥哥的妻子 are
-    followed word by word.
+    "uncle" gives whom a quote calls so, and the brothers of the parents; "husband's brother" and 哥哥的妻子
+    are followed word by word.
     """
     chain = _CHAIN.split(word.lower())
     others = kin_words(lang)[word.lower()].by.split("|") if len(chain) == 1 else []
