@@ -25,6 +25,7 @@ KEYS = [
     *("characters", "locations", "organizations", "events", "relations"),
     *(
         "chars",
+        "book_chapters",
         "requests",
         "prompt_tokens",
         "completion_tokens",

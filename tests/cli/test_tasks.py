@@ -147,7 +147,7 @@ class TestWords:
         left = "SELECT status, count(*) FROM knowledge_graph_chapter_status GROUP BY status"
         assert dict(kgnb.place.sql(left)) == {"completed": 1, "failed": 1, "pending": 1}
         assert kgnb.said("task", "retry", "1").startswith(
-            "Task 1: 1 failed chapters again, queued in kg:task:queue:"
+            "Task 1: failed chapters queued again in kg:task:queue:"
         )
 
     def test_garbage_is_shown_harmless(self, kgnb: Typed) -> None:
