@@ -365,6 +365,24 @@ def test_acquaintance_is_said_to_be_no_stated_tie() -> None:
     assert said.citations[0].quote == "煮酒论英雄"
 
 
+def test_two_who_are_kin_over_somebody_are_told_so() -> None:
+    query = kin(
+        ("Emma", "SIBLING", "Isabella", "Emma and her sister Isabella"),
+        ("Isabella", "SPOUSE", "John", "Isabella and her husband John"),
+        ("Emma", "KNOWS", "John", "Emma met John"),
+        ("Emma", "KNOWS", "Harriet", "Emma met Harriet"),
+        ("Harriet", "SPOUSE", "Robert", "Harriet's husband Robert"),
+        ("Emma", "KNOWS", "Robert", "Emma met Robert"),
+    )
+    said = answer(read_question("What is John to Emma?", query), query)
+    assert [one.citations[0].quote for one in said] == [
+        "Isabella and her husband John",
+        "Emma and her sister Isabella",
+    ]
+    (only,) = answer(read_question("What is Robert to Emma?", query), query)
+    assert "outright" in only.text
+
+
 def test_a_chinese_spelling_of_an_english_name_is_told_so() -> None:
     query = kin(("Mr. Darcy", "SIBLING", "Georgiana", "his sister Georgiana"))
     assert "英文" in stranger_note(read_question("达西是谁", query), query)

@@ -219,16 +219,28 @@ def _tie(asked: _Asked, edge: GraphEdge) -> Sentence:
 
 
 def _relation(asked: _Asked) -> list[Sentence]:
-    """Return the ties between the question's two people; that they only know each other, or a path over
-    others. [] unless there are two.
+    """Return the ties between the question's two people, or over a relative of both; else that they only know
+    each other, or a path over others. [] unless there are two.
     """
     if (two := asked.two()) is None:
         return []
     edges = asked.query.edges(two[0].ref, two[1].ref)
     stated = [edge for edge in edges if group_of(edge.type) != "other" or edge.text("label")]
-    if edges:
-        return [_tie(asked, edge) for edge in stated] or _since(asked, "only_known")
-    return _path(asked)
+    if told := stated or _over_a_relative(asked, *two):
+        return [_tie(asked, edge) for edge in told]
+    return _since(asked, "only_known") if edges else _path(asked)
+
+
+def _over_a_relative(asked: _Asked, one: Entity, other: Entity) -> list[GraphEdge]:
+    """Return the two family ties that join the pair over a third person, the one closest to ``one``; []
+    without any.
+    """
+    for near in asked.query.neighbours(one.ref):
+        ties = (near.edges, asked.query.edges(near.entity.ref, other.ref))
+        kin = [next((edge for edge in of if group_of(edge.type) == "family"), None) for of in ties]
+        if all(kin):
+            return [edge for edge in kin if edge]
+    return []
 
 
 def _path(asked: _Asked) -> list[Sentence]:
