@@ -57,4 +57,4 @@ def _nearest(
         for (title, _), told in zip(chosen, read, strict=True)
         for passage in passages([told], lang)
     ]
-    return Search(cut, words).best(PASSAGES)
+    return Search(cut, words).shown(PASSAGES)
