@@ -67,7 +67,7 @@ def written(one: SessionReport, why: str = "session", error: str = "") -> tuple[
         ("zh", ["运行报告", "会话时间将尽", "35 章未完成", "接着做", "死信", "红楼梦"]),
         (
             "en",
-            ["session report", "about to end", "35 chapters of 1 tasks", "Go on in a cell", "Dead letters"],
+            ["session report", "about to end", "chapters 35, tasks 1", "Go on in a cell", "Dead letters"],
         ),
     ],
 )
