@@ -1368,10 +1368,3 @@ def test_a_word_that_always_begins_a_clause_is_no_rare_surnames_bearer() -> None
     pages = scenes([("周德海", "林秀英")])
     assert "展云" not in names(pages + told)
     assert "展云" in names(pages + told + "他叫展云，大家都怕展云。")
-
-
-def test_a_character_and_er_may_be_a_name() -> None:
-    told = (
-        "只见旺儿来了。他对旺儿笑。旺儿走进来，周德海叫旺儿过来。林秀英问旺儿，旺儿点头。众人等着旺儿。" * 2
-    )
-    assert "旺儿" in names(scenes([("周德海", "林秀英")]) + told)

@@ -46,6 +46,8 @@ MAX_OWNERS = 60
 MAX_COMPARED = 100
 """Most names with which replies join a name that are compared with it: a bound for what made-up replies
 cost."""
+MAX_NAMES = 150
+"""Most names that evidence gives one person: a bound likewise."""
 EPITHET_ODDS = math.log(9)
 """The logarithm of the odds that Young Ann Peel, without an Old one, is the book's Ann Peel."""
 EPITHET = "epithet"
@@ -99,6 +101,10 @@ class Persons:
         self._is_long = length == 1
         self._parts = NameParts(self.evidence.joined_names.keys() | self._chapters_of.keys())
         self._shared = self._shared_words(replies)
+        self._merged: dict[str, list[str]] = defaultdict(list)
+        for one_name, other in decisions.merged:
+            self._merged[one_name].append(other)
+            self._merged[other].append(one_name)
         self._separated = {name for names in decisions.separated for name in names}
         self._links = self._links_of_names()
         self._qualified = {name for name in (*self._links, *decisions.names) if base_of(name)}
@@ -297,7 +303,11 @@ class Persons:
                 yield full, name, EPITHET, 0.0
 
     def _are_apart(self, one: Names, other: Names) -> bool:
-        """Return whether a decision separates two persons, or they are namesakes: 张虎（张辽之子）, 张虎."""
+        """Return whether a decision separates two persons, they are namesakes (张虎（张辽之子）, 张虎), or
+        have too many names for one.
+        """
+        if len(one) + len(other) > MAX_NAMES:
+            return True
         for mine, theirs in ((one, other), (other, one)):
             if any(is_qualified(n, o) for n in self._qualified.intersection(mine) for o in theirs):
                 return True
@@ -362,10 +372,10 @@ class Persons:
     def _reason_of(self, join: Join) -> MergeReason:
         """Return the reason of a join: a decision, or the best evidence."""
         if join.odds == math.inf:
-            mine, theirs = set(join.one), set(join.other)
-            for (one, other), number in self._decisions.merged.items():
-                if (one in mine and other in theirs) or (one in theirs and other in mine):
-                    return MergeReason(one, other, "hand", str(number))
+            few, many = sorted((join.one, join.other), key=len)
+            by_hand = ((one, other) for one in few for other in self._merged[one] if other in many)
+            one, other = min(by_hand)
+            return MergeReason(one, other, "hand", str(self._decisions.merged[pair(one, other)]))
         found = self._best_reason(join.one, join.other)
         assert found is not None, "joined without evidence"
         return found[1]
