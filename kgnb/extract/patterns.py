@@ -22,6 +22,10 @@ from kgnb.extract.word_search import trie_pattern
 
 PERSON = "\ue000"
 """Character in place of a mention in a masked text; a private-use character, which no cleaned text has."""
+NAMED, ALONE, LIKELY = 0.9, 0.8, 0.6
+"""Confidence in a possessor of a noun of kin: beside it; the only one who may be meant; the subject of the
+sentence or of the one before, one who is called by name in another's speech, or, as a factor, of unknown
+gender."""
 
 _SHAPE = re.compile(r"\{([A-Za-z]\w*)\}")
 

@@ -13,7 +13,7 @@ from kgnb.extract.en.candidates import FIRST_NAMES
 from kgnb.extract.en.couples import told_wives
 from kgnb.extract.en.patronymics import patronymic
 from kgnb.extract.en.people import People
-from kgnb.extract.en.persons import NameParts
+from kgnb.extract.en.persons import ON_PAGES, NameParts
 from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.vocabulary import key
 from kgnb.extract.en.vocatives import answering
@@ -25,8 +25,6 @@ Link = tuple[str, str, str]
 MAX_NAMESAKES = 30
 """Most names sharing a word that are compared with each other, the most frequent first; novels have less than
 half as many."""
-ON_PAGES = 0.4
-"""Least share of the pages of Mrs. Dale on which a woman occurs, if she may be Mrs. Dale."""
 MIN_BEGINNING = 3
 """Least letters that a short form and the longer first name have in common at the beginning."""
 

@@ -51,6 +51,9 @@ SURE_PRONOUNS = 10
 """Least pronouns that overrule the gender of a common first name: a girl called George."""
 APART = 0.6
 """Least ratio of shared sentences to those expected by chance, at which two names are of two persons."""
+ON_PAGES = 0.4
+"""Least share of the rarer one's pages on which the other occurs, if a woman may be Mrs. Dale, or a short and
+a long first name one person's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,10 @@ from kgnb.extract.en.persons import likely_gender
 from kgnb.extract.en.sentences import sentence_ends
 from kgnb.extract.en.writings import writings
 from kgnb.extract.model import NameEntry
-from kgnb.extract.patterns import PERSON, MaskedText, Mention
+from kgnb.extract.patterns import ALONE, LIKELY, NAMED, PERSON, MaskedText, Mention
 
-NAMED, ALONE, LIKELY, BY_TURN = 0.9, 0.8, 0.6, 0.45
-"""Confidence in a possessor: named; the only person whom the pronoun may mean; called by name in the speech
-of another, or a factor where the gender is unknown; a speaker known only by turns."""
+BY_TURN = 0.45
+"""Confidence in a speaker who is known only by turns."""
 WINDOW = 60
 """Most characters before a noun that a frame may use."""
 SENTENCES_BACK, DOUBT = 6, 0.85

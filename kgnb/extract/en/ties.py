@@ -16,10 +16,10 @@ from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.couples import husbands
 from kgnb.extract.en.kin_fit import OF_FAMILY, of_family
 from kgnb.extract.en.persons import NameFacts, name_facts
-from kgnb.extract.en.possessors import NAMED, WINDOW, Possessor, Possessors
+from kgnb.extract.en.possessors import WINDOW, Possessor, Possessors
 from kgnb.extract.en.roles import ROLES, Role
 from kgnb.extract.model import NameEntry
-from kgnb.extract.patterns import PERSON, Frames, MaskedText, Mention, Statement
+from kgnb.extract.patterns import NAMED, PERSON, Frames, MaskedText, Mention, Statement
 from kgnb.extract.word_search import trie_pattern
 
 FAR, LAST_NAMED, OF_SEVERAL = 0.75, 0.5, 0.6

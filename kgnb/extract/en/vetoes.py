@@ -7,11 +7,7 @@ from __future__ import annotations
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.pair_evidence import Pair, doctor_or_mister
-from kgnb.extract.en.persons import APART, titles_clash
-
-ON_PAGES = 0.4
-"""Least share of the rarer person's pages on which the other occurs, if a short and a long first name may be
-one person's."""
+from kgnb.extract.en.persons import APART, ON_PAGES, titles_clash
 
 
 def are_apart(pair: Pair) -> bool:

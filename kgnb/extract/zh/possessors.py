@@ -13,16 +13,15 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kgnb.extract.model import NameEntry
-from kgnb.extract.patterns import PERSON, MaskedText, Mention
+from kgnb.extract.patterns import ALONE, LIKELY, NAMED, PERSON, MaskedText, Mention
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.kin_words import DEAR, OF, Noun
 from kgnb.extract.zh.narrator import is_narrators, is_owner
 from kgnb.extract.zh.sentences import ENDS, behind_last
 from kgnb.extract.zh.surnames import sure_surname
 
-NAMED, ALONE, LIKELY, WEAK = 0.9, 0.8, 0.6, 0.4
-"""Confidence of a statement whose possessor stands beside the noun, is the only one who may be meant, is the
-subject of the sentence or of the one before, or only near."""
+WEAK = 0.4
+"""Confidence in a possessor who is only near."""
 WINDOW = 24
 """Most characters before a mention that hold a noun of kin and whose it is."""
 SENTENCES_BACK = 4

@@ -11,14 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, pairwise
 
 from kgnb.extract.model import NameEntry
-from kgnb.extract.patterns import PERSON, Frame, Frames, MaskedText, Mention, Statement
+from kgnb.extract.patterns import ALONE, LIKELY, NAMED, PERSON, Frame, Frames, MaskedText, Mention, Statement
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.kin_words import DEAR, KIN, KIN_CHARS, Noun, kin_noun, last_kin_noun
 from kgnb.extract.zh.possessors import (
-    ALONE,
-    LIKELY,
     LONGEST,
-    NAMED,
     QUOTES,
     WINDOW,
     KinNoun,
