@@ -20,8 +20,8 @@ PASSAGE_CHARS = {"zh": 400, "en": 1_200}
 SHOWN_CHARS = {"zh": 100, "en": 300}
 """Most characters of a passage that a person is shown, unless two sentences are longer."""
 PASSAGES = 10
-"""Passages that are shown where the graph has no answer: ten short ones have it more often than five of twice
-the length (bench/questions.py: 72 of 88 instead of 65)."""
+"""Passages that are shown where the graph has no answer: ten short ones have it somewhat more often than
+five of twice the length (bench/questions.py, the books that the number was chosen on)."""
 SENT_PASSAGES = 30
 """Passages that an LLM answers from: 12,000 characters of Chinese, a few chapters' worth of tokens."""
 K1, B = 1.2, 0.75
