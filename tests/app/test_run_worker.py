@@ -144,7 +144,7 @@ def test_a_task_of_a_provider_that_nobody_here_knows_is_told(embedded: Any, tmp_
         one["name"]: one["detail"] for one in place.run("doctor", "--json", "--lang", "en").json["checks"]
     }
     assert checks["providers"].startswith("no LLM")
-    assert checks[queue].startswith("1 waiting")
+    assert checks[queue].startswith("waiting: 1,")
 
 
 @pytest.mark.parametrize(
