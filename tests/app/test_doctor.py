@@ -76,7 +76,7 @@ def test_what_could_be_better(servers: Cluster, tmp_path: Path) -> None:
     found = checks(ran)
     assert "maxmemory-policy noeviction" in found["redis"]["mend"]
     assert "utf8mb4" in found["sql"]["mend"]
-    assert found["kg:task:queue:dryrun"]["detail"].startswith("1 waiting")
+    assert found["kg:task:queue:dryrun"]["detail"].startswith("waiting: 1,")
     assert [found[n]["mark"] for n in ("redis", "sql")] == ["!", "!"]
     assert "→ Redis throws keys away" in plain.out
     assert "could be better" in plain.out
