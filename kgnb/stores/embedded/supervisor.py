@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -95,9 +96,12 @@ def _remove_deserted(base: Path) -> None:
 
 
 def _is_listened_to(path: Path) -> bool:
-    """Return whether a server listens at a socket's path."""
+    """Return whether a server listens at a socket's path. A server that stands still, with a full queue of
+    connections, listens too: it must not be waited for.
+    """
     with socket.socket(socket.AF_UNIX) as connection:
-        return connection.connect_ex(str(path)) == 0
+        connection.setblocking(False)
+        return connection.connect_ex(str(path)) != errno.ECONNREFUSED
 
 
 def _is_left(server: subprocess.Popen[bytes], clients: IO[str], grace: float) -> bool:
