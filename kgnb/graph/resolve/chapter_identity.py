@@ -61,11 +61,13 @@ class PersonResolver:
         self.persons = Persons(mentions, table, decisions)
         self._called: dict[str, dict[int, set[str]]] = {}  # cache of persons_called
         self.split_off: dict[str, dict[str, str]] = defaultdict(dict)
-        """Person → name that a split took from it → the person who has that name now."""
+        """Person → name of which a split made somebody else's → the person who has that name now. Both ways:
+        either of the two may be what the chapters call them."""
         person_of = self.persons.person
-        for name, taken in decisions.split_off.items():
-            person = person_of(name)
-            self.split_off[person] |= {n: other for n in taken if (other := person_of(n)) != person}
+        pairs = [(name, taken) for name, names in decisions.split_off.items() for taken in names]
+        for name, taken in (*pairs, *((taken, name) for name, taken in pairs)):
+            if (owner := person_of(taken)) != person_of(name):
+                self.split_off[person_of(name)][taken] = owner
         self.counted: dict[str, Counter[int]] = {}
         """Person whose names a split changed → number of a chapter → how often the text names them there."""
         self._unnamed: dict[tuple[str, int], str] = {}
@@ -123,9 +125,9 @@ class PersonResolver:
                 self.counted[person][number] = sum(counts[name] for name in names)
             for person, taken in self.split_off.items():
                 if taken and not self.counted[person][number]:
-                    best = max(taken, key=lambda name: (counts[name], name))
-                    if counts[best]:
-                        self._unnamed[person, number] = taken[best]
+                    times, best = max((self.counted[owner][number], owner) for owner in taken.values())
+                    if times:
+                        self._unnamed[person, number] = best
 
     def is_named(self, person: str, quote: str) -> bool:
         """Return whether one of the person's names stands in the quote."""
