@@ -64,6 +64,14 @@ async def read_chapter(app: App, task_id: int, number: int, *, raw: bool) -> dic
     return found
 
 
+async def task_in_graph(app: App, task_id: int, number: int) -> int:
+    """Return the id of the task whose extraction of chapter ``number`` the graph of the task's novel has;
+    ``task_id`` where it has none. Raises InputError for an unknown task.
+    """
+    task = await find_task(app, task_id)
+    return (await app.ledger.graphs.tasks_by_chapter(task.novel_id)).get(number, task_id)
+
+
 async def _find(app: App, task: Task, number: int) -> tuple[Chapter, ChapterState | None]:
     """Return the task's chapter of this number, with its state or None. Raises InputError for an unknown
     number.

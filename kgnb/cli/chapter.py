@@ -25,6 +25,8 @@ async def show_chapter(args: argparse.Namespace, settings: Settings) -> int:
     """Print one chapter's record; return 0."""
     task = await find_task_id(settings, args.book)
     async with context.open_for_task(settings, task, queue=False, graph=False) as app:
+        if not (args.book or "").isdecimal():  # a book, whose newest task may have read few chapters
+            task = await chapters.task_in_graph(app, task, args.chapter)
         found = await chapters.read_chapter(app, task, args.chapter, raw=args.raw)
     return show(args, found, lambda: _chapter_lines(found))
 

@@ -71,6 +71,20 @@ class TestTasksOfAGrowingBook:
         await grown(ledger, [f"{text}改。" for text in numbered(3)])
         assert await unplanned(ledger, novel_id) == ids[:1]  # the others are read as they are now
 
+    async def test_each_chapter_is_shown_of_the_task_that_read_its_present_text(self, ledger: Ledger) -> None:
+        novel_id, ids = await grown(ledger, numbered(2))
+        first = await new(ledger, novel_id)
+        await open_with(ledger, first, 5)
+        for chapter_id in ids:
+            assert await finish_chapter(ledger, first, chapter_id, 6)
+        await grown(ledger, [f"{numbered(2)[0]}改。", numbered(2)[1]])
+        second = await new(ledger, novel_id, ids[:1])
+        await open_with(ledger, second, 7)
+        assert await finish_chapter(ledger, second, ids[0], 8)
+        assert await ledger.graphs.tasks_by_chapter(novel_id) == {1: second, 2: first}
+        await grown(ledger, numbered(2))
+        assert await ledger.graphs.tasks_by_chapter(novel_id) == {1: first, 2: first}
+
     @pytest.mark.parametrize(("text", "status"), [("改" * 99, "failed"), ("短", "skipped")])
     async def test_a_changed_chapter_that_ended_without_a_result_is_not_planned_for_ever(
         self, ledger: Ledger, text: str, status: str

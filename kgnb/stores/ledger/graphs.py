@@ -98,6 +98,13 @@ class Graphs(DatabasePart):
         return RecordRows(self._database, _effective_rows(c, novel_id, hashed))
 
     @reading
+    def tasks_by_chapter(self, c: sa.Connection, novel_id: int) -> dict[int, int]:
+        """Return number of a chapter → id of the task whose row counts; without chapters that have none."""
+        hashed = _chapters_with_hashes(c, novel_id)
+        numbers = {chapter.id: chapter.number for chapter, _ in hashed}
+        return {numbers[one.chapter_id]: one.task_id for one in _effective_rows(c, novel_id, hashed)}
+
+    @reading
     def stored(self, c: sa.Connection, novel_id: int, *, data: bool = True) -> StoredGraph | None:
         """Return the novel's stored graph; None without one, or where another version's format is stored.
 
