@@ -306,6 +306,13 @@ def kin(*ties: tuple[str, str, str, str]) -> GraphQuery:
         ("Who is Jane's father?", "", True),
         ("Who is Jane's sister?", "Lydia", True),
         ("Who is Jane's uncle?", "", True),
+        ("Whose mother is Mrs. Bennet?", "of: Jane", True),
+        ("Whose sister is Lydia?", "of: Jane", True),
+        ("Whose father is Mrs. Bennet?", "", True),
+        ("Is Lydia Jane's sister?", "sibling", True),
+        ("吴太夫人是谁的母亲", "孙权", True),
+        ("孙翊是谁的弟弟", "孙权", True),
+        ("孙登是谁的父亲", "", True),
     ],
 )
 def test_the_relative_is_the_one_asked_for(question: str, told: str, sure: bool) -> None:

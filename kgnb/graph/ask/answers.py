@@ -314,6 +314,25 @@ def _kin(asked: _Asked, count: bool = False) -> list[Sentence]:
     return made
 
 
+def _kin_of(asked: _Asked) -> list[Sentence]:
+    """Return a sentence with those whose relative of the kinship word the person is, else with those who may
+    be; [] for nobody.
+    """
+    if not asked.people:
+        return []
+    one, word = asked.people[0], asked.question.relative
+    near = [near.entity for near in asked.query.neighbours(one.ref) if near.entity.kind == "Character"]
+    found = [(other, relatives(other, word, asked.query, asked.lang)) for other in near]
+    for key, steps in (
+        ("kin_of", {other: its.sure[one] for other, its in found if one in its.sure}),
+        ("kin_of_unsure", {other: its.unsure[one] for other, its in found if one in its.unsure}),
+    ):
+        if steps:
+            said = asked.word(key, name=one.name, word=word, others=asked.names(steps))
+            return [Sentence(said, _cited(next(iter(steps.values()))[-1], asked.query), key == "kin_of")]
+    return []
+
+
 def _dead(asked: _Asked) -> list[Sentence]:
     """Return a sentence with the deaths that the text states: of the person who is asked about, else of all,
     the most important first.
@@ -464,6 +483,7 @@ _ANSWERS: Mapping[str, Callable[[_Asked], list[Sentence]]] = {
     "path": _path,
     "since": _since,
     "kin": _kin,
+    "kin_of": _kin_of,
     "kin_count": partial(_kin, count=True),
     "dead": _dead,
     "chapter": _chapter,

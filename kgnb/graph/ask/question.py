@@ -24,7 +24,7 @@ MAX_ENTITIES = 20
 """Most names of a question that are looked at."""
 
 _OF_TWO = frozenset({"relation", "since"})
-_OF_PEOPLE = _OF_TWO | {"who", "kin", "kin_count", "dead", "where", "first", "last", "with"}
+_OF_PEOPLE = _OF_TWO | {"who", "kin", "kin_count", "kin_of", "dead", "where", "first", "last", "with"}
 Names = dict[str, dict[str, Entity]]
 """First letter → name in lower case → its bearer."""
 
