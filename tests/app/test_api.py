@@ -64,7 +64,7 @@ def test_who_interrupts_a_build_is_told_that_it_goes_on(
 def test_a_books_title_is_no_command_to_the_terminal() -> None:
     book = object.__new__(BookGraph)  # without its engines
     book.title, book._message = "\x1b]0;owned\x07\u202e", "explore.opened"
-    book.result = BuildResult(1, 1, "completed", *[0] * 11)
+    book.result, book._until = BuildResult(1, 1, "completed", *[0] * 12), None
     assert "owned" in repr(book)
     assert all(line.isprintable() for line in repr(book).splitlines())
 
@@ -76,7 +76,7 @@ def test_a_build_with_gaps_is_not_called_failed(completed: int, failed: int, wor
     book = object.__new__(BookGraph)  # without its engines
     book.title, book._message = "Title", "cli.built"
     status = "failed" if failed else "completed"
-    book.result = BuildResult(1, 1, status, 65, completed, failed, *[0] * 8)
+    book.result, book._until = BuildResult(1, 1, status, 65, completed, failed, *[0] * 9), None
     assert repr(book).splitlines()[0].endswith(say(f"word.{word}"))
     assert book.result.as_dict()["status"] == status  # what programs read
 

@@ -175,6 +175,8 @@ def words() -> set[str]:
     found = {text.lstrip(">-").replace("-", "_") for text in constants()}  # an option's name too
     for file in PACKAGE.rglob("source/*.js"):  # the explorer's, whose words come with the page
         found.update(f"explorer.{word}" for word in re.findall(r'"([a-z_]+)"', file.read_text("utf-8")))
+    page = (PACKAGE / "render" / "explorer" / "explorer.html").read_text("utf-8")
+    found.update(f"explorer.{word.lower()}" for word in re.findall("@@([A-Z_]+)@@", page))
     found |= {word for text in constants() for word in re.findall("[A-Z]{2,}", text)}  # of help's NAME=VALUE
     for _, node in nodes():
         if isinstance(node, ast.ClassDef):
