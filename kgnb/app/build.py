@@ -23,6 +23,7 @@ from kgnb.core.event_loop import at_once
 from kgnb.core.formatting import time_of_day
 from kgnb.core.model import STOPPED_STATUSES, Progress, Provider, Task, TaskStatus, Usage
 from kgnb.render.progress_bar import BuildStep
+from kgnb.stores.queue.breaker import ProviderState
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker import book_process
 from kgnb.worker.node import NodeEvent
@@ -61,7 +62,7 @@ async def build(
     del book  # once its texts are stored, their memory is free
     planned = await planning
     if planned.found_finished:
-        listener(planned.step("found", await app.ledger.tasks.progress(planned.task.id)))
+        listener(planned.step("found", await app.ledger.task_stats.progress(planned.task.id)))
         await refresh_finished(app, planned)
     worked: list[int] = []
     while not planned.found_finished:
@@ -106,7 +107,7 @@ async def _plan_and_scan(
 async def bring_to_end(app: App, planned: Plan, listener: Listener) -> None:
     """Run a node until the plan's task is closed. Raises what :func:`build` raises."""
     stage = "resumed" if planned.resumed else "started"
-    progress = await app.ledger.tasks.progress(planned.task.id) if planned.resumed else Progress()
+    progress = await app.ledger.task_stats.progress(planned.task.id) if planned.resumed else Progress()
     listener(planned.step(stage, progress))
     try:
         await _run_node(app, planned, listener)
@@ -124,7 +125,7 @@ async def withdraw_unstarted(app: App, task: Task) -> None:
     With another model the same command makes another task: no node should take this one up any more.
     """
     with suppress(errors.KgnbError):  # the refusal is what to tell
-        if (await app.ledger.tasks.progress(task.id)).ended == 0:
+        if (await app.ledger.task_stats.progress(task.id)).ended == 0:
             await cancel_task(app, task.id)
 
 
@@ -174,9 +175,10 @@ class TaskWatch:
 
     async def read(self, task_id: int) -> tuple[Progress, Task | None]:
         """:meth:`retry` to read the task and its progress."""
-        tasks = self.app.ledger.tasks
-        both = await self.retry("sql", lambda: at_once(tasks.progress(task_id), tasks.get(task_id)))
-        return both[0], both[1]
+        ledger = self.app.ledger
+        reading = ledger.task_stats.progress, ledger.tasks.get
+        progress, task = await self.retry("sql", lambda: at_once(*(read(task_id) for read in reading)))
+        return progress, task
 
 
 async def _run_node(app: App, planned: Plan, listener: Listener) -> None:
@@ -229,34 +231,30 @@ async def watch_task(app: App, planned: Plan, watch: TaskWatch, listener: Listen
         if not app.queue_alive:
             raise BuildStopped("build.engines_gone")
         if stage != "refreshing" and not (waited or planned.provider.is_rules):
-            await _check_pause(app, planned.provider)
+            _check_pause(await _state(app, planned.provider), planned.provider.name)
         if watch.is_stalled:
-            raise watch.stall_error(await _last_refusal(app, planned.provider))
+            answer = (await _state(app, planned.provider)).answer
+            raise watch.stall_error(f"{answer.reason} " if answer.refused else "")
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _check_pause(app: App, provider: Provider) -> None:
-    """Raise BuildStopped where the provider isn't to be asked for longer than a build waits for progress."""
+async def _state(app: App, provider: Provider) -> ProviderState:
+    """Return the provider's state; one without pause or failure while Redis is away, which is waited for, and
+    told, elsewhere.
+    """
     try:
-        state = await app.breaker.state(provider.name)
-    except errors.ServiceError:  # the outage is waited for, and told, elsewhere
-        return
+        return await app.breaker.state(provider.name)
+    except errors.ServiceError:
+        return ProviderState()
+
+
+def _check_pause(state: ProviderState, provider: str) -> None:
+    """Raise BuildStopped where the provider isn't to be asked for longer than a build waits for progress."""
     until = max(state.until, state.not_before)
     if until - time.time() > STALL_SECONDS:
         reason = state.reason if state.paused else state.answer.reason
         facts = {"until": time_of_day(until), "reason": f"{reason} " if reason else ""}
-        raise BuildStopped("build.paused_long", provider=provider.name, **facts)
-
-
-async def _last_refusal(app: App, provider: Provider) -> str:
-    """Return the reason of the provider's last answer and a space, if it refused; "" otherwise, and while
-    Redis is away.
-    """
-    try:
-        answer = (await app.breaker.state(provider.name)).answer
-    except errors.ServiceError:
-        return ""
-    return f"{answer.reason} " if answer.refused else ""
+        raise BuildStopped("build.paused_long", provider=provider, **facts)
 
 
 def _stage(progress: Progress, opened: bool) -> str:

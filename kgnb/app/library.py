@@ -147,7 +147,7 @@ async def find_task_and_names(
 
 async def opened(app: App, one: FinishedTask) -> BuildResult:
     """Return the figures of a finished book in the form that ``build`` returns."""
-    progress = await app.ledger.tasks.progress(one.task_id)
+    progress = await app.ledger.task_stats.progress(one.task_id)
     return BuildResult(
         task_id=one.task_id,
         novel_id=one.novel_id,

@@ -147,11 +147,11 @@ class BackgroundLoops:
 
     async def publish_progress(self) -> None:
         """Publish the progress of tasks whose chapters, or which themselves, ended since the last time."""
-        node, tasks = self._node, self._node.stores.ledger.tasks
+        node, ledger = self._node, self._node.stores.ledger
         for task_id in sorted(node.unpublished_tasks):
             node.unpublished_tasks.discard(task_id)
             try:
-                task, progress = await at_once(tasks.get(task_id), tasks.progress(task_id))
+                task, progress = await at_once(ledger.tasks.get(task_id), ledger.task_stats.progress(task_id))
                 if task is not None:
                     channel = node.settings.progress_channel
                     await self._presence.publish(channel, task_id, progress, task.status)

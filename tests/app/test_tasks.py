@@ -109,7 +109,7 @@ async def frozen_task(app: App) -> int:
 
 
 async def states(app: App, task_id: int) -> dict[str, int]:
-    progress = await app.ledger.tasks.progress(task_id)
+    progress = await app.ledger.task_stats.progress(task_id)
     found = {s.value: getattr(progress, s.value) for s in ChapterStatus}
     return {name: count for name, count in found.items() if count}
 

@@ -436,8 +436,8 @@ class TestFigures:
         # Two in the last five minutes, the first of them begun two minutes ago.
         assert one.rate == pytest.approx(1.0, rel=0.1)
         assert (found[other].rate, found[other].spent) == (None, {})
-        assert (await ledger.tasks.progress(task)).rate == pytest.approx(1.0, rel=0.1)
-        assert (await ledger.tasks.progress(other)).rate is None
+        assert (await ledger.task_stats.progress(task)).rate == pytest.approx(1.0, rel=0.1)
+        assert (await ledger.task_stats.progress(other)).rate is None
         assert await ledger.task_stats.figures([]) == {}
 
     def test_cost_needs_every_price(self) -> None:

@@ -233,7 +233,7 @@ class TestOpening:
         assert row["completed_at"] is not None
         assert (await open_with(ledger, task_id, 11)).outcome == "finished"
         assert (await ledger.tasks.get(task_id)).refreshed
-        progress = await ledger.tasks.progress(task_id)
+        progress = await ledger.task_stats.progress(task_id)
         assert (progress.total, progress.completed, progress.percent) == (3, 3, 100.0)
         assert progress.usage == Usage(6, 90, 120, 60)
         assert await ledger.tasks.unfinished() == []
@@ -242,7 +242,7 @@ class TestOpening:
         _, task_id = await new_task(ledger)
         await finish_task(ledger, task_id, 10, usage=Usage(1, 10**10, 2**31, 10**10))  # a provider that lies
         most = 2**31 - 1
-        assert (await ledger.tasks.progress(task_id)).usage == Usage(3, 3 * most, 3 * most, 3 * most)
+        assert (await ledger.task_stats.progress(task_id)).usage == Usage(3, 3 * most, 3 * most, 3 * most)
 
     async def test_tokens_only_rise(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
@@ -353,7 +353,7 @@ class TestOpening:
         assert task is not None
         assert task.status is TaskStatus.FAILED
         assert "chapter_ids" in task.error
-        assert (await ledger.tasks.progress(task_id)).skipped == 0  # they go on once it is corrected
+        assert (await ledger.task_stats.progress(task_id)).skipped == 0  # they go on once it is corrected
         await execute(ledger, set_task(task_id, chapter_ids=None))
         assert (await open_with(ledger, task_id, 12)).chapters == chapters
 
@@ -469,7 +469,7 @@ class TestChapters:
         ends = [ChapterEnd(task_id, k, 20, ChapterStatus.FAILED, error="x") for k in (first, second)]
         assert await ledger.chapters.end(ends) == [True, False]
         assert await ledger.chapters.claim([(task_id, first, 21)]) == {}
-        assert (await ledger.tasks.progress(task_id)).failed == 1
+        assert (await ledger.task_stats.progress(task_id)).failed == 1
 
     async def test_an_end_from_the_dead_list_shuts_out_whoever_claimed_before(self, ledger: Ledger) -> None:
         key, work = await claimed(ledger)
@@ -511,14 +511,14 @@ class TestChapters:
         assert "甲" in works[(one, a[0])].text
         back = [(one, a[0], 20), (two, b[1], 21)]
         assert await ledger.chapters.hand_back(back) == [True, False]
-        assert (await ledger.tasks.progress(one)).pending == 3
-        assert (await ledger.tasks.progress(two)).running == 2
+        assert (await ledger.task_stats.progress(one)).pending == 3
+        assert (await ledger.task_stats.progress(two)).running == 2
         rows = [row_of(work, task, 20) for (task, _), work in works.items()]
         ends = [end_of(row) for row in (*rows, replace(rows[1], chapter_id=b[0]))]
         # The first was handed back meanwhile: its row is kept all the same, as it was paid for.
         assert await ledger.chapters.end(ends) == [False, True, False]
-        assert (await ledger.tasks.progress(one)).pending == 3
-        assert (await ledger.tasks.progress(two)).completed == 1
+        assert (await ledger.task_stats.progress(one)).pending == 3
+        assert (await ledger.task_stats.progress(two)).completed == 1
         stored = {
             (r.task_id, r.chapter_id) for task in (one, two) for r in await rows_of(ledger, task_id=task)
         }

@@ -49,7 +49,7 @@ async def test_what_was_asked_for_no_row_counts_as_wasted(ledger: Ledger) -> Non
     assert found.wasted == {MODEL: Usage(1, 10, 0, 1)}
     assert found.spent == {MODEL: Usage(7, 100, 120, 61)}
     assert (failed.useful, failed.wasted) == ({}, {MODEL: Usage(3, 7, 8), ("other", "chat"): Usage(1, 1, 1)})
-    assert (await ledger.tasks.progress(failing)).usage == Usage(4, 8, 9)
+    assert (await ledger.task_stats.progress(failing)).usage == Usage(4, 8, 9)
     told = sum((usage for one in (found, failed) for usage in one.spent.values()), Usage(1, 5, 5))
     assert told == await in_all(ledger)
 
@@ -64,7 +64,7 @@ async def test_rows_of_an_older_kgnb_cost_what_they_did_and_hide_no_waste(ledger
     await spend(ledger, task, ROW + Usage(1, 1, 1))
     found = await figures(ledger, task)
     assert (found.useful, found.wasted) == ({MODEL: ROW + ROW}, {MODEL: Usage(1, 1, 1)})
-    assert (await ledger.tasks.progress(task)).usage == ROW + ROW + Usage(1, 1, 1)
+    assert (await ledger.task_stats.progress(task)).usage == ROW + ROW + Usage(1, 1, 1)
 
 
 async def test_a_row_whose_cost_a_crash_lost_is_told_all_the_same(ledger: Ledger) -> None:

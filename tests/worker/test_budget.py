@@ -156,7 +156,7 @@ def locked(path: Path) -> Iterator[None]:
 async def told(ledger: Ledger, task: int) -> list[Usage]:
     """What the provider and the task cost."""
     (spent,) = (await ledger.spending.since(NOON.date() - timedelta(days=9_999))).values()
-    return [spent, (await ledger.tasks.progress(task)).usage]
+    return [spent, (await ledger.task_stats.progress(task)).usage]
 
 
 async def test_what_could_not_be_written_counts_and_is_written_later(
@@ -305,7 +305,7 @@ async def test_a_request_that_is_cancelled_under_way_counts_for_its_task(
         with pytest.raises(asyncio.CancelledError):
             await asked
         await node.throttle.flush()
-    assert (await ledger.tasks.progress(task)).usage == Usage(1, len("刘备与关羽。"))
+    assert (await ledger.task_stats.progress(task)).usage == Usage(1, len("刘备与关羽。"))
 
 
 async def test_answers_are_shared_together(ledger: Ledger, redis_url: str) -> None:

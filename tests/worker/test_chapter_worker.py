@@ -58,7 +58,7 @@ async def test_a_chapter_keeps_its_lease_until_its_end_is_on_record(redis_url: s
         assert await works.run(claim, cast("Any", None)) is Outcome.SKIPPED
         assert works.log_facts(claim)["chapter"] == 1  # of its book; the row has the id 2
         assert (await take(queue, held=(task_id,))).chapters_left == {(NEW, task_id): 0}
-        assert (await ledger.tasks.progress(task_id)).skipped == 1
+        assert (await ledger.task_stats.progress(task_id)).skipped == 1
 
 
 async def test_a_chapter_that_another_node_claimed_meanwhile_is_not_told_as_done(
@@ -77,4 +77,4 @@ async def test_a_chapter_that_another_node_claimed_meanwhile_is_not_told_as_done
         assert not stores.renewer.lost(claim)
         with pytest.raises(LeaseLost):
             await works.run(claim, cast("Any", None))
-        assert (await stores.ledger.tasks.progress(claim.task_id)).skipped == 0
+        assert (await stores.ledger.task_stats.progress(claim.task_id)).skipped == 0

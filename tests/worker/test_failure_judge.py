@@ -108,7 +108,7 @@ async def test_a_chapter_that_always_fails_is_a_dead_letter_and_its_task_closes(
         async with light_node(redis_url, ledger, tmp_path, model, base_url=llm.base_url) as light:
             await eventually(lambda: closed(ledger, task_id))
             (dead,) = await light.queue.dead_items(QUEUE)
-        progress = await ledger.tasks.progress(task_id)
+        progress = await ledger.task_stats.progress(task_id)
     assert (progress.completed, progress.failed, dead.failures) == (2, 1, 3)
     assert "upstream timed out" in dead.reason
     assert await state(node) == ProviderState()
@@ -247,7 +247,7 @@ async def test_a_429_that_never_passes_splits_the_chapter_then_fails_it(
         async with light_node(redis_url, ledger, tmp_path, model, base_url=llm.base_url) as light:
             await eventually(lambda: closed(ledger, task_id, "failed" if least == 1 else "completed"))
             dead = await light.queue.dead_items(QUEUE)
-        progress = await ledger.tasks.progress(task_id)
+        progress = await ledger.task_stats.progress(task_id)
         marks = await ledger.database.run(
             lambda c: c.scalars(sa.select(t.replies.c.reply).where(t.replies.c.reply == SPLIT)).all()
         )

@@ -48,7 +48,7 @@ async def test_a_key_is_lost_in_mid_book(redis_url: str, tmp_path: Path, key: st
                 model.open.set()
                 await eventually(lambda: done(ledger, a, task_id))
         assert set(model.asked.values()) == {1}
-        assert (await ledger.tasks.progress(task_id)).completed == CHAPTERS == len(model.asked)
+        assert (await ledger.task_stats.progress(task_id)).completed == CHAPTERS == len(model.asked)
 
 
 async def test_sql_remembers_higher_tokens_than_an_emptied_redis_gives(
@@ -68,7 +68,7 @@ async def test_sql_remembers_higher_tokens_than_an_emptied_redis_gives(
             await eventually(lambda: done(ledger, a, task_id))
         tokens = sa.select(sa.func.min(t.task_facts.c.token))
         assert int(str(await scalar(ledger, tokens))) > ahead
-        assert (await ledger.tasks.progress(task_id)).completed == 5
+        assert (await ledger.task_stats.progress(task_id)).completed == 5
 
 
 async def test_a_really_newer_holder_keeps_task_and_chapter(redis_url: str, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ async def test_chapters_go_on_and_the_graph_is_written_by_a_node_that_reaches_it
             model.open.set()
 
             async def all_chapters() -> bool:
-                progress = [await ledger.tasks.progress(task_id) for task_id in tasks]
+                progress = [await ledger.task_stats.progress(task_id) for task_id in tasks]
                 return [one.completed for one in progress] == [5, 4]
 
             await eventually(all_chapters)

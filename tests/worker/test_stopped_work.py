@@ -82,7 +82,7 @@ async def test_a_paused_tasks_requests_end_in_the_reply_cache_and_none_begins(
         model.open.set()
         await eventually(lambda: nothing_in_flight(light))
         assert len(model.asked) == await stored_replies(ledger) == 2
-        progress = await ledger.tasks.progress(task_id)
+        progress = await ledger.task_stats.progress(task_id)
         assert (progress.pending, progress.running, progress.completed) == (5, 0, 0)
         await light.queue.push(QUEUE, task_id)  # somebody goes on with it
         await eventually(lambda: finished(ledger, task_id))
@@ -107,7 +107,7 @@ async def test_a_cancelled_tasks_request_ends_at_once_and_a_paused_ones_goes_on(
         await eventually(lambda: nothing_in_flight(light))
         assert await stored_replies(ledger) == 2
     for task_id in (paused, cancelled):
-        progress = await ledger.tasks.progress(task_id)
+        progress = await ledger.task_stats.progress(task_id)
         assert (progress.running, progress.completed) == (0, 0)
 
 
@@ -204,7 +204,7 @@ async def test_a_reply_to_a_request_sent_before_a_pause_is_no_sign_that_the_prov
 
 
 async def has_completed(ledger: Ledger, task_id: int, chapters: int) -> bool:
-    return (await ledger.tasks.progress(task_id)).completed >= chapters
+    return (await ledger.task_stats.progress(task_id)).completed >= chapters
 
 
 async def paused(light: LightNode) -> bool:
@@ -232,7 +232,7 @@ async def test_a_chapter_whose_row_the_database_refuses_fails_alone(
     task_id = await submitted(ledger, redis_url, 5)
     async with light_node(redis_url, ledger, tmp_path, model):
         await eventually(lambda: finished(ledger, task_id, "failed"))
-    progress = await ledger.tasks.progress(task_id)
+    progress = await ledger.task_stats.progress(task_id)
     assert (progress.completed, progress.failed) == (4, 1)
     assert "not this" in caplog.text
     assert "Traceback" not in caplog.text
@@ -273,10 +273,10 @@ async def test_a_table_that_goes_missing_stops_the_node_and_fails_nothing(
     await execute(ledger, sa.text(back))
     assert named in str(caught.value)
     assert "Traceback" not in caplog.text
-    assert (await ledger.tasks.progress(task_id)).failed == 0
+    assert (await ledger.task_stats.progress(task_id)).failed == 0
     async with light_node(redis_url, ledger, tmp_path, model, "b"):
         await eventually(lambda: finished(ledger, task_id))
-    assert (await ledger.tasks.progress(task_id)).completed == 5
+    assert (await ledger.task_stats.progress(task_id)).completed == 5
 
 
 async def test_a_node_that_sql_refuses_stops_and_fails_nothing(
@@ -300,7 +300,7 @@ async def test_a_node_that_sql_refuses_stops_and_fails_nothing(
             with pytest.raises(ServiceRefused, match="1142"):
                 await asyncio.wait_for(light.running, 20 * SLOWEST)
     assert "Traceback" not in caplog.text
-    assert (await ledger.tasks.progress(task_id)).failed == 0
+    assert (await ledger.task_stats.progress(task_id)).failed == 0
     async with light_node(redis_url, ledger, tmp_path, model, "b"):
         await eventually(lambda: finished(ledger, task_id))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kgnb.core.model import ChapterStatus, TaskStatus, Usage
+from kgnb.core.model import ChapterStatus, Progress, TaskStatus, Usage
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import novel_not_deleting
 from kgnb.stores.ledger.database import DatabasePart, reading
@@ -115,8 +115,7 @@ class TaskStats(DatabasePart):
         rows = c.execute(query.where(*where).order_by(s.kg_task_id, s.chapter_id))
         return [ChapterState(*row) for row in rows]
 
-    @reading
-    def figures(self, c: sa.Connection, task_ids: Sequence[int]) -> dict[int, TaskFigures]:
+    def _figures(self, c: sa.Connection, task_ids: Sequence[int]) -> dict[int, TaskFigures]:
         """Return task id → figures, for each of these ids; zeros for an unknown task."""
         if not task_ids:
             return {}
@@ -138,6 +137,16 @@ class TaskStats(DatabasePart):
             known = (name for name, _ in one.useful if name.lower() == provider)
             one.wasted[next(known, names.get((task_id, provider), provider)), model] = usage
         return found
+
+    figures = reading(_figures)
+
+    @reading
+    def progress(self, c: sa.Connection, task_id: int) -> Progress:
+        """Return the task's number of chapters by status, usage and rate, counted now."""
+        found = self._figures(c, [task_id])[task_id]
+        by_status = {status.value: found.count(status) for status in ChapterStatus}
+        total = sum(found.counts.values())
+        return Progress(total, chars=found.chars, usage=found.usage, rate=found.rate, **by_status)
 
     @reading
     def failures(self, c: sa.Connection, task_id: int, limit: int) -> list[dict[str, Any]]:

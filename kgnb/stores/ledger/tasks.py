@@ -1,4 +1,4 @@
-"""Tasks in SQL: create, find, list, progress. Counts are always derived from rows, never incremented."""
+"""Tasks in SQL: create, find, list. Counts are always derived from rows, never incremented."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from kgnb.core.model import (
     MIN_CHAPTER_CHARS,
     STOPPED_STATUSES,
     ChapterStatus,
-    Progress,
     Task,
     TaskStatus,
     beijing_now,
@@ -23,8 +22,6 @@ from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import novel_not_deleting
 from kgnb.stores.ledger.database import DatabasePart, reading, transaction
 from kgnb.stores.ledger.migrations import content_hash
-from kgnb.stores.ledger.spending import read_wasted
-from kgnb.stores.ledger.tables import read_usage, usage_columns
 
 DEFAULT_RETRY_MINUTES = 10
 
@@ -128,19 +125,6 @@ class Tasks(DatabasePart):
         k = t.tasks.c
         query = sa.select(k.id, sa.func.coalesce(k.completed_chapters, 0)).where(k.id.in_(list(task_ids)))
         return dict(c.execute(query).all()) if task_ids else {}
-
-    @reading
-    def progress(self, c: sa.Connection, task_id: int) -> Progress:
-        """Return the task's number of chapters by status, usage and rate, counted now."""
-        counts = count_states(c, task_id)
-        e = t.extractions.c
-        costs = (e.chars, *usage_columns(t.extractions))
-        query = sa.select(*(sa.func.coalesce(sa.func.sum(k), 0) for k in costs)).where(e.task_id == task_id)
-        chars, *usage = (int(n) for n in c.execute(query).one())
-        spent = sum(read_wasted(c, [task_id]).values(), read_usage(usage))
-        by_status = {status.value: counts.get(status, 0) for status in ChapterStatus}
-        rate = read_rates(c, [task_id]).get(task_id)
-        return Progress(total=sum(counts.values()), chars=chars, usage=spent, rate=rate, **by_status)
 
     @reading
     def uncovered_chapters(self, c: sa.Connection, novel_id: int, tasks: Collection[int]) -> list[int]:
