@@ -80,7 +80,8 @@ async def split(app: App, task_id: int, name: str, aliases: Sequence[str], *, by
     """
     people = await _People.read(app, task_id)
     person, form = people.person(name), people.index.form
-    first = people.before_renames(form(clean(name, MAX_NAME)))
+    called = form(clean(name, MAX_NAME))
+    first = people.renamed.get(called, called)
     leaving: dict[str, None] = {}
     for alias in _bounded(aliases):
         bearers = people.bearers(alias)
@@ -164,10 +165,6 @@ class _People:
                 renamed[after] = renamed.pop(before, before)
         listed = ((renamed.get(one.name, one.name), one.name, one.aliases) for one in names.listed)
         return cls(task_id, names.novel, NameIndex(listed), renamed)
-
-    def before_renames(self, name: str) -> str:
-        """Return the name that a renamed person had before; any other name as it is."""
-        return self.renamed.get(name, name)
 
     def bearers(self, name: str) -> list[str]:
         """Return all who are called so. Raises InputError for nobody."""

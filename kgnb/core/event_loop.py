@@ -91,14 +91,14 @@ class LoopThread:
     def _live(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             loop.run_forever()
-            loop.run_until_complete(_cancel_others())
+            loop.run_until_complete(cancel_others())
             loop.run_until_complete(self._clean_up())
         finally:
             loop.close()
 
 
-async def _cancel_others() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
+async def cancel_others(*more: asyncio.Task[Any]) -> None:
+    others = {*more, *asyncio.all_tasks()} - {asyncio.current_task()}
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)

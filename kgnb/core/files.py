@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,39 @@ def try_lock(path: Path, *, wait: bool = False, shared: bool = False) -> int | N
         os.close(handle)
         raise NoLocksError(error.errno, error.strerror, str(path)) from error
     return handle
+
+
+class Hold:
+    """A lock (the descriptor that :func:`try_lock` returns) that keeps a server alive until :meth:`close`.
+
+    A forked child lets go of it at once: it must not keep its parent's server.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        _open_holds.add(self)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the lock is still held by this object."""
+        return self._descriptor >= 0
+
+    def close(self) -> None:
+        """Let go; the server ends when no process holds it any longer."""
+        if self.is_open:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+_open_holds: weakref.WeakSet[Hold] = weakref.WeakSet()
+
+
+def _close_in_child() -> None:
+    for hold in list(_open_holds):
+        hold.close()
+
+
+os.register_at_fork(after_in_child=_close_in_child)
 
 
 def is_locked(path: Path) -> bool:

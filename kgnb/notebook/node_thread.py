@@ -13,13 +13,14 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kgnb.app.shutdown import HOOKS, SHUTDOWN_DRAIN_SECONDS, SHUTDOWN_SECONDS, End
 from kgnb.core.errors import KgnbError, ServiceDown
-from kgnb.core.event_loop import new_loop
+from kgnb.core.event_loop import cancel_others, new_loop
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.notebook.log_buffer import LogBuffer
@@ -57,18 +58,18 @@ class State(StrEnum):
     FAILED = "failed"  # see NodeRun.failure
 
 
+@dataclass(eq=False, repr=False)
 class NodeRun:
     """Runs once. Its thread writes the attributes; any thread may read them."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        session_report: SessionReport,
-        counters: Counters,
-        process_states: dict[int, dict[str, Any]],
-        recent: LogBuffer,
-        processes: int,
-    ) -> None:
+    _settings: Settings
+    _session_report: SessionReport
+    _counters: Counters
+    process_states: dict[int, dict[str, Any]]
+    _recent: LogBuffer
+    _processes: int
+
+    def __post_init__(self) -> None:
         self.state = State.STARTING
         self.failure: Exception | None = None
         self.name = ""
@@ -80,13 +81,7 @@ class NodeRun:
         self.reason = ""
         """Why it ended, for the report; "": find out."""
         self.report_path: Path | None = None
-        self._settings = settings
-        self._session_report = session_report
-        self._session = session_report.session
-        self._counters = counters
-        self.process_states = process_states
-        self._recent = recent
-        self._processes = processes
+        self._session = self._session_report.session
         self._loop = new_loop()
         self._departure = Departure()
         self.is_leaving = False
@@ -199,12 +194,8 @@ class NodeRun:
     async def _cancel_tasks(self) -> None:
         """Cancel everything left, so that no other thread waits for a closed loop."""
         await asyncio.sleep(0)  # lets calls of the last moment begin: only then they can be cancelled
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
-        if self._reading is not None:
-            rest.add(self._reading)  # it may have failed, which nobody has seen
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        # Its reading of the status may have failed, which nobody has seen.
+        await cancel_others(*filter(None, [self._reading]))
         await self._loop.shutdown_asyncgens()
 
     def write_report(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from kgnb.core.errors import RowRefused
@@ -14,6 +15,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+@dataclass(eq=False, repr=False)
 class Batcher(Generic[T, R]):
     """Calls ``flush`` with all items that arrived during the previous flush.
 
@@ -24,18 +26,12 @@ class Batcher(Generic[T, R]):
     doesn't wait for it, nor the last ones, when ``expects_more(waiting)`` says that too few are to come.
     """
 
-    def __init__(
-        self,
-        flush: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
-        *,
-        limit: int = 100,
-        gap: float = 0.0,
-        expects_more: Callable[[int], bool] = lambda _waiting: True,
-    ) -> None:
-        self._flush = flush
-        self._limit = limit
-        self._gap = gap
-        self._expects_more = expects_more
+    flush: Callable[[Sequence[T]], Awaitable[Sequence[R]]]
+    limit: int = 100
+    gap: float = 0.0
+    expects_more: Callable[[int], bool] = lambda _waiting: True
+
+    def __post_init__(self) -> None:
         self._next_start = 0.0  # time.monotonic() before which no flush starts
         self._due = asyncio.Event()  # set when what waits need not wait for the gap
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
@@ -56,7 +52,7 @@ class Batcher(Generic[T, R]):
     def _is_due(self) -> bool:
         """Return whether to flush now: the batch is full, or no more items are expected."""
         waiting = len(self._waiting)
-        return waiting >= self._limit or not self._expects_more(waiting)
+        return waiting >= self.limit or not self.expects_more(waiting)
 
     async def _run(self) -> None:
         try:
@@ -67,8 +63,8 @@ class Batcher(Generic[T, R]):
                         async with asyncio.timeout(left):
                             await self._due.wait()
                 self._due.clear()
-                self._next_start = time.monotonic() + self._gap
-                batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+                self._next_start = time.monotonic() + self.gap
+                batch, self._waiting = self._waiting[: self.limit], self._waiting[self.limit :]
                 await self._flush_one(batch)
         finally:
             self._runner = None
@@ -76,7 +72,7 @@ class Batcher(Generic[T, R]):
     async def _flush_one(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:
             try:
-                results = await self._flush([item for item, _ in batch])
+                results = await self.flush([item for item, _ in batch])
             except RowRefused:
                 if len(batch) == 1:
                     raise

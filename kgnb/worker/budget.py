@@ -93,23 +93,19 @@ class Reservation:
     usage: Usage = Usage()
 
 
+@dataclass(eq=False, repr=False)
 class SpendingTracker:
     """Counts this node's spending, knows what all nodes spent, and checks it against the budget.
 
     ``clock`` returns the time in Beijing; ``meter(task_id, usage)`` is called with all that a task cost.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        budget: Budget,
-        clock: Callable[[], datetime] = beijing_now,
-        meter: Callable[[int, Usage], None] = lambda _task_id, _usage: None,
-    ) -> None:
-        self.budget = budget
-        self._ledger = ledger
-        self._clock = clock
-        self._meter = meter
+    _ledger: Ledger
+    budget: Budget
+    _clock: Callable[[], datetime] = beijing_now
+    _meter: Callable[[int, Usage], None] = lambda _task_id, _usage: None
+
+    def __post_init__(self) -> None:
         self._unwritten: dict[SpendingKey, Usage] = {}
         self._unwritten_tasks: dict[TaskSpendingKey, Usage] = {}
         self._reserved: dict[SpendingKey, Usage] = {}  # of requests in flight

@@ -68,36 +68,31 @@ class _Call:
         return len(self.prompt.system) + len(self.prompt.user)
 
 
+@dataclass(eq=False, repr=False)
 class ProviderThrottle:
     """One node's access to all providers.
 
     ``slots_for``: a provider's number of concurrent requests; ``total_slots``: that of all together.
     """
 
-    def __init__(
-        self,
-        queue: Queue,
-        outages: Outages,
-        spending: SpendingTracker,
-        rates: RateLimits,
-        *,
-        slots_for: Callable[[Provider], int],
-        total_slots: int | None = None,
-    ) -> None:
-        self.pauses = ProviderPauses(queue, outages)
+    queue: Queue
+    _outages: Outages
+    _spending: SpendingTracker
+    _rates: RateLimits
+    slots_for: Callable[[Provider], int]
+    total_slots: int | None = None
+
+    def __post_init__(self) -> None:
+        self.pauses = ProviderPauses(self.queue, self._outages)
         self.breaker = self.pauses.breaker
-        self._outages = outages
         self.on_request_timed: Callable[[str, float], None] = lambda _provider, _seconds: None
         """Called with a provider's lower-case name and the seconds of each answered request."""
         self._mean_seconds: dict[str, float] = {}  # by lower-case name, a moving average
-        self._spending = spending
-        self._rates = rates
         self.judge = FailureJudge()
-        self._slots_for = slots_for
         self._limiters: dict[str, SlotLimiter] = {}
         self._leaving = False
         # Each provider has at least one slot, and chapters are read ahead: only this enforces the total.
-        self._all_requests = asyncio.Semaphore(total_slots or sys.maxsize)
+        self._all_requests = asyncio.Semaphore(self.total_slots or sys.maxsize)
         self._answered: dict[str, float] = {}  # seconds of the last answer since flush(), by name
         self._rate_full_until: dict[str, float] = {}  # by lower-case name (time.monotonic())
 
@@ -351,7 +346,7 @@ class ProviderThrottle:
         object.
         """
         if provider.lower_name not in self._limiters:
-            self._limiters[provider.lower_name] = SlotLimiter(self._slots_for(provider))
+            self._limiters[provider.lower_name] = SlotLimiter(self.slots_for(provider))
         return self._limiters[provider.lower_name]
 
     def request_seconds(self, provider: Provider) -> float:

@@ -11,7 +11,6 @@ import re
 import subprocess
 import threading
 import time
-import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -21,7 +20,7 @@ from pydantic import SecretStr
 
 from kgnb.core.addresses import origin
 from kgnb.core.errors import EngineError
-from kgnb.core.files import is_locked, read_json, try_lock
+from kgnb.core.files import Hold, is_locked, read_json, try_lock
 from kgnb.core.safe_text import one_line
 from kgnb.core.shortages import is_full
 from kgnb.llm import error_mapping
@@ -35,16 +34,15 @@ _WRONG = re.compile(r"(?i)error|fail|out of memory")
 _POLL = 0.05
 
 
-class LocalServer:
+class LocalServer(Hold):
     """A server that lives at least as long as this process holds it; :meth:`close` lets go."""
 
     def __init__(
         self, folder: Path, hold: int, model: Model, engine: Engine, note: Mapping[str, str]
     ) -> None:
+        super().__init__(hold)
         self.folder, self.model, self.engine = folder, model, engine
         self.url, self.key = note["url"], SecretStr(note["key"])
-        self._hold = hold
-        _open.add(self)
         error_mapping.last_words[origin(self.url)] = self.last_words
 
     @property
@@ -58,15 +56,6 @@ class LocalServer:
         """
         note = read_json(self.folder / NOTE)
         return f"{_said(note)} ({self.folder / LOG})" if "error" in note and not self.alive else ""
-
-    def close(self) -> None:
-        """Release the server; it ends when no process holds it any longer."""
-        if self._hold >= 0:
-            os.close(self._hold)
-            self._hold = -1
-
-
-_open: weakref.WeakSet[LocalServer] = weakref.WeakSet()
 
 
 def hold_server(model: Model, engine: Engine, home: Path, stop: threading.Event | None = None) -> LocalServer:
@@ -83,15 +72,6 @@ def hold_server(model: Model, engine: Engine, home: Path, stop: threading.Event 
         return _start_or_join(folder, model, engine, stop or threading.Event())
     except OSError as error:
         raise EngineError("local.folder", path=folder, reason=error.strerror or error) from error
-
-
-def _release_in_child() -> None:
-    # A forked child must not keep its parent's server alive.
-    for held in list(_open):
-        held.close()
-
-
-os.register_at_fork(after_in_child=_release_in_child)
 
 
 def _start_or_join(folder: Path, model: Model, engine: Engine, stop: threading.Event) -> LocalServer:

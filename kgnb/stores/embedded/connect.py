@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import weakref
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +18,7 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from kgnb.core.errors import EngineError, InputError
-from kgnb.core.files import is_locked
+from kgnb.core.files import Hold, is_locked
 from kgnb.core.messages import language
 from kgnb.core.safe_text import one_line
 from kgnb.core.shortages import shortages, small_files
@@ -40,45 +39,26 @@ _BOOT = (
 )
 
 
-class EmbeddedQueue:
-    """A hold on the Valkey of a data folder, which lives at least as long as it is open."""
+class EmbeddedQueue(Hold):
+    """A hold on the Valkey of a data folder, which lives a few seconds longer than the last hold on it."""
 
     def __init__(self, folder: DataFolder, hold: int, socket_path: Path) -> None:
+        super().__init__(hold)
         self.folder = folder
         self.redis_url = SecretStr(f"unix://{quote(str(socket_path))}?db=0")
-        self._hold = hold
-        _open.add(self)
 
     @property
     def alive(self) -> bool:
         """Whether the queue's supervisor process still runs; once False, close this object and open the
         folder again.
         """
-        return self._hold >= 0 and is_locked(self.folder.lock_file())
-
-    def close(self) -> None:
-        """Let go; after the last client Valkey is stopped a few seconds later."""
-        if self._hold >= 0:
-            os.close(self._hold)
-            self._hold = -1
+        return self.is_open and is_locked(self.folder.lock_file())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-_open: weakref.WeakSet[EmbeddedQueue] = weakref.WeakSet()
-
-
-def _close_in_child() -> None:
-    # A forked child must not keep its parent's queue alive.
-    for queue in list(_open):
-        queue.close()
-
-
-os.register_at_fork(after_in_child=_close_in_child)
 
 
 def open_queue(data_dir: Path, *, start_timeout: float = 60.0, grace: float = GRACE) -> EmbeddedQueue:
