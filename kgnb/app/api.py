@@ -299,12 +299,10 @@ class BookGraph:
 
     async def _answered(self, app: App, question: str, provider: str | None) -> Answer:
         """Return the answer to a question, by an LLM if ``provider`` names one."""
-        from kgnb.app.ask import BookAsked, ask, ask_model
+        from kgnb.app.ask import BookAsked, ask_model
 
         record = await app.ledger.graphs.record(self.result.novel_id)
         book = BookAsked(record, await self._query_of(app, record), self._until)
-        if provider is None:
-            return await ask(book, question)
         return await ask_model(app, book, question, provider, self.result.task_id)
 
     def cypher(self, cypher: str, **parameters: Any) -> QueryRows:

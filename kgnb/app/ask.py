@@ -69,24 +69,16 @@ class BookAsked:
 
 
 async def ask_book(
-    app: App,
-    novel_id: int,
-    task_id: int,
-    question: str,
-    *,
-    until: int | None = None,
-    provider: str | None = None,
+    app: App, novel_id: int, task_id: int, question: str, *, until: int | None, provider: str | None
 ) -> Answer:
     """Return the answer to a question about a novel, whose record and graph are read first; see :func:`ask`
-    and, with ``provider``, :func:`ask_model`.
+    and :func:`ask_model`.
     """
     from kgnb.app.graphs import graph_and_state
 
     record = await app.ledger.graphs.record(novel_id)
     graph, _ = await graph_and_state(app, record, until)
     book = BookAsked(record, await asyncio.to_thread(GraphQuery, graph), until)
-    if provider is None:
-        return await ask(book, question)
     return await ask_model(app, book, question, provider, task_id)
 
 
@@ -113,19 +105,19 @@ async def ask(book: BookAsked, question: str) -> Answer:
     return Answer(question, tuple(checked), note, tuple(found), meant=meant(read), words=search.words)
 
 
-async def ask_model(app: App, book: BookAsked, question: str, provider_name: str, task_id: int) -> Answer:
+async def ask_model(app: App, book: BookAsked, question: str, name: str | None, task_id: int) -> Answer:
     """Return an LLM's answer to a question, from passages of the book; sentences without a quote that stands
     there are left out, and if none is left a note says so.
 
-    The reply is cached, as one that the task asked for; its cost is counted, and the budget holds. The rules
-    as provider answer as :func:`ask`. Raises SettingsError for a provider that can't be asked,
-    ProviderPaused, RateReached, BudgetReached and other ProviderErrors, ServiceDown. ``app`` needs its queue,
+    The reply is cached, as one that the task asked for; its cost is counted, and the budget holds. Without
+    the provider's ``name``, and for the rules, :func:`ask` answers. Raises SettingsError for a provider that
+    can't be asked, ProviderPaused, RateReached, BudgetReached and other ProviderErrors, ServiceDown. ``app`` needs its queue,
     where pauses and rate limits are.
     """
     from kgnb.graph.ask.model_answer import later_names, question_prompt, read_reply, verified
 
-    provider = app.providers.requested(provider_name)
-    if provider.is_rules:
+    provider = app.providers.requested(name) if name is not None else None
+    if provider is None or provider.is_rules:
         return await ask(book, question)
     read = read_question(question, book.query)
     found = await asyncio.to_thread(retrieved, book, read)

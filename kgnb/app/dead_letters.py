@@ -12,8 +12,7 @@ from kgnb.app.context import App
 from kgnb.app.task_items import dead_items
 from kgnb.app.tasks import find_task, retry_chapters
 from kgnb.core.errors import InputError
-from kgnb.core.model import STOPPED_STATUSES, ChapterStatus
-from kgnb.stores.ledger.chapters import ChapterEnd
+from kgnb.core.model import STOPPED_STATUSES
 from kgnb.stores.queue.types import DeadItem
 
 
@@ -108,12 +107,7 @@ async def drop_dead_letters(app: App, task_id: int, chapter: int | None = None) 
     A task whose own item is dropped ends as failed. Raises InputError when no dead letter matches.
     """
     items = await _matching(app, task_id, chapter)
-    ends = [
-        ChapterEnd(task_id, i.chapter_id, i.token, ChapterStatus.FAILED, error=i.reason)
-        for i in items
-        if i.chapter_id
-    ]
-    await app.ledger.chapters.end(ends)  # the node may have died before it wrote them
+    await app.ledger.chapters.fail(items)  # the node may have died before it wrote them
     for item in items:
         if not item.chapter_id:
             await app.ledger.task_commands.give_up(task_id, item.reason)

@@ -58,13 +58,16 @@ async def pause_task(app: App, task_id: int) -> CommandResult:
     Raises InputError for an unknown or ended task, and when a node still holds a fresh item of it after a
     lease and ``LET_GO_SECONDS``: that node may start the task later.
     """
-    found = _checked(
-        app, await app.ledger.task_commands.stop(task_id, TaskStatus.PAUSED), "operate.not_pausable"
-    )
+    found = await _stop(app, task_id, TaskStatus.PAUSED, "operate.not_pausable")
     if await _end_items(app, found.task):
         # A node that took a fresh item before writes "running" before it acknowledges the item.
-        _checked(app, await app.ledger.task_commands.stop(task_id, TaskStatus.PAUSED), "operate.not_pausable")
+        await _stop(app, task_id, TaskStatus.PAUSED, "operate.not_pausable")
     return CommandResult(found.task, found.outcome == "done")
+
+
+async def _stop(app: App, task_id: int, wanted: TaskStatus, refusal: str) -> CommandOutcome:
+    """Give the task the status ``wanted``; return what came of it. Raises InputError as :func:`_checked`."""
+    return _checked(app, await app.ledger.task_commands.stop(task_id, wanted), refusal)
 
 
 async def _end_items(app: App, task: Task) -> bool:
@@ -100,9 +103,7 @@ async def cancel_task(app: App, task_id: int) -> CommandResult:
     """End a task until it is retried; return it, ``changed`` False if it was cancelled before. Nodes hand its
     chapters back within 2 s. Raises InputError for an unknown or finished task.
     """
-    found = _checked(
-        app, await app.ledger.task_commands.stop(task_id, TaskStatus.CANCELLED), "operate.not_cancellable"
-    )
+    found = await _stop(app, task_id, TaskStatus.CANCELLED, "operate.not_cancellable")
     await drop_items(app, found.task)
     return CommandResult(found.task, found.outcome == "done")
 

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from kgnb.core.addresses import origin
 from kgnb.core.errors import SettingsError
 from kgnb.core.files import PRIVATE, try_lock, write_json
+from kgnb.core.foreign_json import json_object
 
 PRIVATE_FOLDER = 0o700
 
@@ -97,7 +98,7 @@ def _parse(content: Any) -> dict[str, SavedKey]:
     what is no dict.
     """
     keys = {}
-    for name, one in content.items() if isinstance(content, dict) else ():
+    for name, one in json_object(content).items():
         if isinstance(one, dict) and isinstance(one.get("key"), str) and isinstance(one.get("origin"), str):
             keys[name.lower()] = SavedKey(SecretStr(one["key"]), one["origin"])
     return keys

@@ -98,6 +98,7 @@ class LoopThread:
 
 
 async def cancel_others(*more: asyncio.Task[Any]) -> None:
+    """Cancel all other tasks of this loop, and ``more``, and wait for their ends, whatever these are."""
     others = {*more, *asyncio.all_tasks()} - {asyncio.current_task()}
     for task in others:
         task.cancel()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kgnb.core.errors import EngineError
-from kgnb.core.foreign_json import parse_json
+from kgnb.core.foreign_json import json_object
 
 try:
     import fcntl
@@ -125,7 +125,6 @@ def write_json(path: Path, content: object, mode: int = 0o666) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object that :func:`write_json` wrote; {} without the file, or where it has none."""
     try:
-        found = parse_json(path.read_bytes())
+        return json_object(path.read_bytes())
     except OSError:
         return {}
-    return found if isinstance(found, dict) else {}

@@ -14,3 +14,9 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def json_object(value: Any) -> dict[str, Any]:
+    """Return the JSON object in a text, or one that is parsed already; {} for anything else."""
+    found = parse_json(value) if isinstance(value, (str, bytes)) else value
+    return found if isinstance(found, dict) else {}

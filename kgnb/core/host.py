@@ -133,7 +133,7 @@ def _in_vscode() -> bool:
 def is_importable(name: str) -> bool:
     """Return whether a module is installed; it is not imported."""
     try:
-        return name in sys.modules or util.find_spec(name) is not None
+        return sys.modules.get(name) is not None or util.find_spec(name) is not None
     except (ImportError, ValueError):  # the parent package is missing or broken
         return False
 

@@ -18,9 +18,8 @@ from functools import partial
 from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
 from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
-from kgnb.core.model import ACTIVE_STATUSES, RULES, STOPPED_STATUSES, ChapterStatus, Task, TaskStatus
+from kgnb.core.model import ACTIVE_STATUSES, RULES, STOPPED_STATUSES, Task, TaskStatus
 from kgnb.core.process_pool import CpuPool
-from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.task_lifecycle import Opening
 from kgnb.stores.queue.types import MAX_FAILURES, BuriedItem, Claim, QueueName
 from kgnb.worker.backoff import Backoff
@@ -323,13 +322,7 @@ class TaskKeeper:
         if garbage:
             first, count = garbage[0], len(garbage)
             log.warning(say("node.garbage", queue=first.queue, count=count, reason=first.reason))
-        ends = [
-            ChapterEnd(b.task_id, b.chapter_id, b.token, ChapterStatus.FAILED, error=b.reason)
-            for b in buried
-            if b.chapter_id
-        ]
-        if ends:
-            await self.stores.ledger.chapters.end(ends)
+        await self.stores.ledger.chapters.fail(buried)
         await self.stores.queue.confirm_buried(buried)
         for b in buried:
             if b.task_id:

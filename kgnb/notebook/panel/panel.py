@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from kgnb.core.host import is_importable
 from kgnb.core.messages import language, say
 from kgnb.notebook import node as notebook_node
 from kgnb.notebook.node import Node
@@ -45,7 +46,7 @@ def panel(node: Node | None = None) -> Panel | StaticPanel:
     global _panel
     time.tzset()  # TZ may have been set in a cell: times are shown in the viewer's zone
     node = node or _known_node() or Node.from_env()
-    if node.host.batch or not _has_widgets():
+    if node.host.batch or not is_importable("ipywidgets"):
         return StaticPanel(node)
     with _guard:
         if _panel is None:
@@ -60,15 +61,6 @@ def _known_node() -> Node | None:
     if (last is None or not last.is_alive) and _panel is not None:
         return _panel.node
     return last
-
-
-def _has_widgets() -> bool:
-    """Return whether ipywidgets is installed."""
-    try:
-        importlib.import_module("ipywidgets")
-    except ImportError:
-        return False
-    return True
 
 
 class StaticPanel:

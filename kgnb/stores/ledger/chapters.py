@@ -22,6 +22,7 @@ from kgnb.stores.ledger.database import DatabasePart, pages, reading, storable, 
 from kgnb.stores.ledger.extractions import lock_claims, rows_by_key, save_rows
 from kgnb.stores.ledger.tables import Key, has_key
 from kgnb.stores.ledger.tasks import OPEN_STATES, count_columns, is_stopped, set_task
+from kgnb.stores.queue.types import BuriedItem
 
 HeldChapter = tuple[int, int, int]
 """(task id, chapter id, token)."""
@@ -113,6 +114,15 @@ class Chapters(DatabasePart):
             raise_tokens(c, {k: end.token for k, end in writes.items() if end.token > stored.get(k, 0)})
             _write_counts(c, writes.values())
         return results
+
+    async def fail(self, buried: Iterable[BuriedItem]) -> None:
+        """End the chapters among the items of a dead list as failed; like :meth:`end`."""
+        chapters = [item for item in buried if item.chapter_id]
+        if chapters:
+            failed = ChapterStatus.FAILED
+            await self.end(
+                [ChapterEnd(i.task_id, i.chapter_id, i.token, failed, error=i.reason) for i in chapters]
+            )
 
     @reading
     def token(self, c: sa.Connection, task_id: int, chapter_id: int) -> int:

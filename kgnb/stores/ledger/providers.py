@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kgnb.core.foreign_json import parse_json
+from kgnb.core.foreign_json import json_object
 from kgnb.core.labels import CHARACTER_RELATIONS, EXTRACTED_LABELS, STRUCTURAL_RELATIONS
 from kgnb.core.model import Provider, TaskConfig, beijing_now
 from kgnb.core.provider_options import SECRET_OPTIONS, ProviderOptions, checked_options
@@ -170,8 +170,8 @@ def read_config(c: sa.Connection, thing_kinds: tuple[str, ...] = ()) -> TaskConf
 
 def _read_options(text: str) -> ProviderOptions:
     """Return the valid options in a row's JSON text; invalid, unknown and secret ones are left out."""
-    found, options = parse_json(text), ProviderOptions()
-    for name, value in found.items() if isinstance(found, dict) else ():
+    options = ProviderOptions()
+    for name, value in json_object(text).items():
         if name not in SECRET_OPTIONS:
             with suppress(ValueError):
                 options = options.merged(checked_options({name: value}))

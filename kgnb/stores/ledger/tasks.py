@@ -126,13 +126,34 @@ class Tasks(DatabasePart):
         query = sa.select(k.id, sa.func.coalesce(k.completed_chapters, 0)).where(k.id.in_(list(task_ids)))
         return dict(c.execute(query).all()) if task_ids else {}
 
-    @reading
-    def uncovered_chapters(self, c: sa.Connection, novel_id: int, tasks: Collection[int]) -> list[int]:
+    def _uncovered(self, c: sa.Connection, novel_id: int, tasks: Collection[int]) -> list[int]:
         """Return the ids of the novel's chapters whose present text none of ``tasks`` (ids) has dealt with.
 
         A chapter that failed, or that was too short, counts as dealt with.
         """
-        return _uncovered_chapters(c, novel_id, tasks)
+        k, e, s = t.chapters.c, t.extractions.c, t.chapter_status.c
+        rows = sa.select(e.chapter_id, e.task_id, e.text_hash).where(e.task_id.in_(tasks))
+        extracted = c.execute(rows.order_by(e.task_id)).all()
+        last_row = {chapter_id: task_id for chapter_id, task_id, _ in extracted}
+        ends = sa.select(s.chapter_id, s.kg_task_id, s.status).where(
+            s.kg_task_id.in_(tasks), s.status.not_in(OPEN_STATES)
+        )
+        # A changed chapter that failed, or is too short by now, keeps the row of its earlier text, of an
+        # older task.
+        ended_without_row = {
+            chapter_id: status
+            for chapter_id, task_id, status in c.execute(ends.order_by(s.kg_task_id))
+            if task_id > last_row.get(chapter_id, 0)
+        }
+        grown = _grown_chapters(
+            c, [i for i, state in ended_without_row.items() if state == ChapterStatus.SKIPPED]
+        )
+        covered = {(i, text_hash) for i, _, text_hash in extracted}
+        chapters = sa.select(k.id, content_hash(c)).where(k.novel_id == novel_id)
+        hashes = c.execute(chapters.order_by(k.chapter_number, k.id)).all()
+        return [i for i, h in hashes if (i, h) not in covered and (i in grown or i not in ended_without_row)]
+
+    uncovered_chapters = reading(_uncovered)
 
     @transaction
     def unplanned_chapters(self, c: sa.Connection, novel_id: int, tasks: Collection[int]) -> list[int]:
@@ -142,7 +163,7 @@ class Tasks(DatabasePart):
         An unfinished task over the whole novel that was opened before keeps to the chapters it has, because
         its names were frozen without the new ones.
         """
-        left = _uncovered_chapters(c, novel_id, tasks)
+        left = self._uncovered(c, novel_id, tasks)
         for task_id in sorted(tasks) if left else ():
             task, _ = locked_task(c, task_id)
             if task is None or task.ended or task.status is TaskStatus.CANCELLED:
@@ -324,30 +345,6 @@ def columns_of(counts: Mapping[str, int]) -> dict[str, int]:
         "failed_chapters": counts.get(ChapterStatus.FAILED, 0),
         "skipped_chapters": counts.get(ChapterStatus.SKIPPED, 0),
     }
-
-
-def _uncovered_chapters(c: sa.Connection, novel_id: int, tasks: Collection[int]) -> list[int]:
-    """Return the ids of the novel's chapters whose present text none of ``tasks`` has dealt with."""
-    k, e, s = t.chapters.c, t.extractions.c, t.chapter_status.c
-    rows = sa.select(e.chapter_id, e.task_id, e.text_hash).where(e.task_id.in_(tasks))
-    extracted = c.execute(rows.order_by(e.task_id)).all()
-    last_row = {chapter_id: task_id for chapter_id, task_id, _ in extracted}
-    ends = sa.select(s.chapter_id, s.kg_task_id, s.status).where(
-        s.kg_task_id.in_(tasks), s.status.not_in(OPEN_STATES)
-    )
-    # A changed chapter that failed, or is too short by now, keeps its earlier text's row, of an older task.
-    ended_without_row = {
-        chapter_id: status
-        for chapter_id, task_id, status in c.execute(ends.order_by(s.kg_task_id))
-        if task_id > last_row.get(chapter_id, 0)
-    }
-    grown = _grown_chapters(
-        c, [i for i, state in ended_without_row.items() if state == ChapterStatus.SKIPPED]
-    )
-    covered = {(i, text_hash) for i, _, text_hash in extracted}
-    chapters = sa.select(k.id, content_hash(c)).where(k.novel_id == novel_id)
-    hashes = c.execute(chapters.order_by(k.chapter_number, k.id)).all()
-    return [i for i, h in hashes if (i, h) not in covered and (i in grown or i not in ended_without_row)]
 
 
 def _grown_chapters(c: sa.Connection, skipped: Sequence[int]) -> set[int]:

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 from redis.exceptions import ResponseError
 
 from kgnb.core.errors import ServiceRefused
+from kgnb.core.foreign_json import json_object
 from kgnb.core.messages import say
 from kgnb.stores.queue.connection import RedisConnection
-from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, hash_fields, json_object
+from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, hash_fields
 from kgnb.stores.queue.types import Command
 
 FAILURES_IN_A_ROW = 3

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from kgnb.core.errors import ServiceRefused
-from kgnb.core.foreign_json import parse_json
+from kgnb.core.foreign_json import json_object, parse_json
 from kgnb.stores.queue.connection import RedisConnection, mapped_errors, script_call
 from kgnb.stores.queue.types import (
     Command,
@@ -268,14 +268,6 @@ class NodeInfo:
         if isinstance(task_id, int):
             self.busy[provider] = self.busy.get(provider, 0) + 1
             self.tasks.add(task_id)
-
-
-def json_object(value: Any) -> dict[str, Any]:
-    """Return a JSON object from bytes or a parsed value that any program may have written; {} for
-    anything else.
-    """
-    found = parse_json(value) if isinstance(value, bytes) else value
-    return found if isinstance(found, dict) else {}
 
 
 def hash_fields(reply: Mapping[bytes, bytes]) -> dict[str, bytes]:
