@@ -111,8 +111,8 @@ async def ask_model(app: App, book: BookAsked, question: str, name: str | None, 
 
     The reply is cached, as one that the task asked for; its cost is counted, and the budget holds. Without
     the provider's ``name``, and for the rules, :func:`ask` answers. Raises SettingsError for a provider that
-    can't be asked, ProviderPaused, RateReached, BudgetReached and other ProviderErrors, ServiceDown. ``app`` needs its queue,
-    where pauses and rate limits are.
+    can't be asked, ProviderPaused, RateReached, BudgetReached and other ProviderErrors, ServiceDown. ``app``
+    needs its queue, where pauses and rate limits are.
     """
     from kgnb.graph.ask.model_answer import later_names, question_prompt, read_reply, verified
 
