@@ -26,7 +26,7 @@ from kgnb.core.shortages import free_mb, has_shared_memory, shortages
 from kgnb.extract.zh.dictionary import dictionary_file
 from kgnb.llm.presets import STALE_DAYS, presets, presets_date
 from kgnb.stores.embedded.restore import readable, restore_data_folder
-from kgnb.stores.probes import ServiceFacts, redis_facts, sql_facts
+from kgnb.stores.probes import ServiceFacts, bolt_facts, redis_facts, sql_facts
 from kgnb.stores.targets import needs_data_folder, service_address
 
 PACKAGES = (
@@ -176,7 +176,8 @@ async def _facts(app: App, name: str, settings: Settings) -> ServiceFacts:
         tls = settings.redis_url.get_secret_value().startswith("rediss://") and not settings.embedded_redis
         return await redis_facts(app.queue.connection, tls=tls)
     assert app.graph is not None
-    return await app.graph.check(tls=bool(settings.neo4j_ca) or "+s" in settings.neo4j_uri.partition(":")[0])
+    tls = bool(settings.neo4j_ca) or "+s" in settings.neo4j_uri.partition(":")[0]
+    return await bolt_facts(app.graph.bolt, tls=tls)
 
 
 def _healthy(name: str, place: str, facts: ServiceFacts, connected: float, *, embedded: bool) -> Check:

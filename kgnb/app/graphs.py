@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kgnb.core.errors import InputError, ServiceError
-from kgnb.core.event_loop import at_once, new_loop
+from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
 from kgnb.graph.book_history import BookHistory, book_history
 from kgnb.graph.importance import is_tie
@@ -16,9 +16,8 @@ from kgnb.graph.model import Graph
 from kgnb.graph.project.codec import decode
 from kgnb.graph.project.record import Record
 from kgnb.graph.relation_types import enabled_types
-from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.graphs import StoredGraph, make_graph
-from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.ledger.ledger import Ledger, run_on_ledger
 from kgnb.stores.targets import SqlTarget
 
 if TYPE_CHECKING:
@@ -118,15 +117,8 @@ async def _made(app: App, record: Record) -> tuple[Graph | None, StoredGraph]:
 
 def _make_in_process(sql: SqlTarget, novel_id: int) -> StoredGraph:
     """Return the novel's graph, ready to be stored; runs in a process of the pool."""
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(_make(sql, novel_id))
 
+    async def make(ledger: Ledger) -> StoredGraph:
+        return make_graph(await ledger.graphs.record(novel_id))[1]
 
-async def _make(sql: SqlTarget, novel_id: int) -> StoredGraph:
-    """Return the novel's graph, ready to be stored, over a connection of its own."""
-    database = Database(sql)
-    try:
-        record = await Ledger(database).graphs.record(novel_id)
-        return make_graph(record)[1]
-    finally:
-        await database.close()
+    return run_on_ledger(sql, make)

@@ -42,7 +42,6 @@ class CpuPool:
     """
 
     def __init__(self, workers: int, *, threads: bool = False) -> None:
-        self.workers = workers
         self.may_fork = workers > 1 and not threads
         """Whether a function may use a second processor with forks: its process does nothing else."""
         # Not the loop's own threads: saving a key or ending a lease would wait behind a whole book's work.

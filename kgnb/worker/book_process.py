@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kgnb.book.model import Book
 from kgnb.book.reader import language
-from kgnb.core.event_loop import new_loop
 from kgnb.core.labels import Lang
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Task
@@ -19,8 +18,7 @@ from kgnb.extract import name_scan
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh.dictionary import dictionary_file
 from kgnb.stores.ledger.books import LANGUAGE_CHAPTERS, digest
-from kgnb.stores.ledger.database import Database
-from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.ledger.ledger import Ledger, run_on_ledger
 from kgnb.stores.targets import SqlTarget
 
 if TYPE_CHECKING:
@@ -108,19 +106,13 @@ def scan_names(sql: SqlTarget, novel_id: int, forks: bool) -> Scanned:
     released afterwards.
     """
     try:
-        with asyncio.Runner(loop_factory=new_loop) as runner:
-            return runner.run(_scan(sql, novel_id, forks))
+        return run_on_ledger(sql, partial(_scan, novel_id, forks))
     finally:
         release_memory()  # the book's texts: the process stays for the refresh
 
 
-async def _scan(sql: SqlTarget, novel_id: int, forks: bool) -> Scanned:
+async def _scan(novel_id: int, forks: bool, ledger: Ledger) -> Scanned:
     """Return (names, digest) of a stored book, in this process."""
-    opened = Database(sql)
-    try:
-        ledger = Ledger(opened)
-        state = await ledger.books.text_digest(novel_id)
-        lang = await ledger.books.language(novel_id)
-        return name_scan.scan(ledger.books.texts_blocking(novel_id), lang, forks=forks), state
-    finally:
-        await opened.close()
+    state = await ledger.books.text_digest(novel_id)
+    lang = await ledger.books.language(novel_id)
+    return name_scan.scan(ledger.books.texts_blocking(novel_id), lang, forks=forks), state

@@ -46,12 +46,6 @@ class ProviderPauses:
         self._found &= self.paused
         self.breaker.update_limits(poll.limited, [p.name for p in providers], poll.sent_at)
 
-    async def states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
-        """Return name → state that all nodes share, for the providers other than the rules. Raises
-        ServiceDown.
-        """
-        return await self.breaker.states([p.name for p in providers if not p.is_rules])
-
     async def look(self, provider: Provider) -> ProviderState:
         """Read a provider's pause and rate limit without a poll, adopt them here, and return them. Raises
         ServiceDown.
@@ -107,7 +101,7 @@ class ProviderPauses:
         """
         asked = {p: fingerprint(p) for p in providers if not p.is_rules}
         replaced = [p for p, now in asked.items() if self._asked.get(p.lower_name) != now]
-        states = await self.states(replaced)
+        states = await self.breaker.states([p.name for p in replaced])
         for provider in replaced:
             if states[provider.name].refused not in ("", asked[provider]):
                 log.warning(say("node.provider_mended", provider=provider.name))

@@ -16,17 +16,17 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from kgnb.core.errors import GraphConflict, InputError, ServiceError
-from kgnb.core.event_loop import at_once, new_loop
+from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
 from kgnb.core.process_pool import PoolRun
 from kgnb.graph.model import Graph
-from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.graphs import StoredGraph, make_graph
-from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.ledger.ledger import Ledger, run_on_ledger
 from kgnb.stores.targets import GraphTarget, SqlTarget
 
 if TYPE_CHECKING:  # with the Bolt driver, whose import takes as long as a short book's names
@@ -62,21 +62,19 @@ def run_refresh(job: RefreshJob) -> str:
 
     Raises GraphConflict when another refresh began meanwhile, and ServiceDown.
     """
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(_refresh(job))
+    return run_on_ledger(job.sql, partial(_refresh, job))
 
 
-async def _refresh(job: RefreshJob) -> str:
+async def _refresh(job: RefreshJob, ledger: Ledger) -> str:
     """Make and store the novel's graph, and write it to the job's graph database, if any; return the record's
     digest.
     """
-    sql, graph = Database(job.sql), None
+    graph, novel_id = None, job.novel_id
     if job.graph is not None:
         from kgnb.stores.graph.store import GraphStore
 
         graph = GraphStore(job.graph)
     try:
-        ledger, novel_id = Ledger(sql), job.novel_id
         connecting = [graph.ping()] if graph is not None else []
         asked = (_make(ledger, novel_id), ledger.tasks.of_novel(novel_id), *connecting)
         made, tasks, *_ = await at_once(*asked)
@@ -93,7 +91,6 @@ async def _refresh(job: RefreshJob) -> str:
     finally:
         if graph is not None:
             await graph.close()
-        await sql.close()
 
 
 async def _make(ledger: Ledger, novel_id: int) -> tuple[Graph, StoredGraph] | None:

@@ -295,7 +295,7 @@ async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(
     async with FakeServer(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
         with pytest.raises(AuthRejected) as error:
             await node.ask()
-        state = (await node.throttle.pauses.states([node.provider]))[NAME]
+        state = (await node.throttle.breaker.states([node.provider.name]))[NAME]
         assert (state.reason, state.kind, state.failures) == (str(error.value), "provider.auth", 0)
         assert state.answer.refused
         assert state.answer.reason == state.reason
@@ -303,7 +303,7 @@ async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(
     async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         with pytest.raises(QuotaExhausted):
             await node.ask(model="dryrun-no-quota")
-        assert (await node.throttle.pauses.states([node.provider]))[NAME].paused
+        assert (await node.throttle.breaker.states([node.provider.name]))[NAME].paused
 
 
 async def test_a_refused_key_pauses_the_provider_for_every_node(redis_url: str, redis: Redis) -> None:
@@ -470,7 +470,7 @@ async def test_retry_after_0_counts_for_a_second_on_every_node(
             await node.ask()
         assert seconds == [1]
         assert 0 < node.throttle.rate_wait(node.provider) <= 600
-        await other.throttle.pauses.states([other.provider])
+        await other.throttle.breaker.states([other.provider.name])
         assert 0 < other.throttle.rate_wait(other.provider) <= 600
         assert [n.throttle.limiter(n.provider).slots for n in (node, other)] == [4, 4]
 
@@ -481,11 +481,11 @@ async def test_who_is_about_to_ask_waits_for_a_short_limit_and_hands_back_for_a_
     async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         began = time.monotonic()
         await breaker.limit_rate(NAME, 1)
-        await node.throttle.pauses.states([node.provider])
+        await node.throttle.breaker.states([node.provider.name])
         await node.ask()
         assert time.monotonic() - began > 0.7
         await breaker.limit_rate(NAME, 100)
-        await node.throttle.pauses.states([node.provider])
+        await node.throttle.breaker.states([node.provider.name])
         with pytest.raises(RateReached):
             await node.ask()
         assert llm.stats.requests == 1

@@ -324,7 +324,7 @@ async def test_a_long_wait_hands_back_and_is_nobodys_failure(
         assert llm.stats.requests == 1
         assert 50 < node.throttle.rate_wait(node.provider) <= 61  # the node claims nothing meanwhile
         assert node.throttle.limiter(node.provider).slots == 4
-        (state,) = (await node.throttle.pauses.states([node.provider])).values()
+        (state,) = (await node.throttle.breaker.states([node.provider.name])).values()
         assert (state.failures, state.not_before, state.paused) == (0, 0, False)
     assert not caplog.records
 

@@ -21,7 +21,7 @@ from kgnb.stores.graph.cypher import Statement
 from kgnb.stores.graph.diff import GraphDiff, with_iso_times
 from kgnb.stores.graph.driver import WRITERS, BoltDriver
 from kgnb.stores.graph.read_only import check_reads_only
-from kgnb.stores.probes import ServiceFacts, bolt_facts, try_writing
+from kgnb.stores.probes import try_writing
 from kgnb.stores.targets import GraphTarget
 
 BATCH = 4_000
@@ -58,12 +58,6 @@ class GraphStore:
     async def probe(self) -> None:
         """Raise ServiceDown or ServiceRefused unless the engine takes a write."""
         await try_writing(self.bolt)
-
-    async def check(self, *, tls: bool) -> ServiceFacts:
-        """Return version, round trip and encryption for ``kgnb doctor``. Raises ServiceDown, and
-        ServiceRefused without the right to write.
-        """
-        return await bolt_facts(self.bolt, tls=tls)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
+from kgnb.core.event_loop import new_loop
 from kgnb.stores.ledger.books import Books
 from kgnb.stores.ledger.chapters import Chapters
 from kgnb.stores.ledger.database import Database
@@ -19,6 +22,9 @@ from kgnb.stores.ledger.task_lifecycle import TaskLifecycle
 from kgnb.stores.ledger.task_stats import TaskStats
 from kgnb.stores.ledger.tasks import Tasks
 from kgnb.stores.ledger.transfer import Transfer
+from kgnb.stores.targets import SqlTarget
+
+R = TypeVar("R")
 
 
 class Ledger:
@@ -45,3 +51,17 @@ class Ledger:
         self.task_stats = TaskStats(database)
         self.tasks = Tasks(database)
         self.transfer = Transfer(database)
+
+
+def run_on_ledger(sql: SqlTarget, work: Callable[[Ledger], Awaitable[R]]) -> R:
+    """Return what ``work`` returns for a ledger with connections of its own: for a process of the pool."""
+
+    async def run() -> R:
+        database = Database(sql)
+        try:
+            return await work(Ledger(database))
+        finally:
+            await database.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(run())
