@@ -342,17 +342,17 @@ async def test_used_up_it_pauses_the_provider_for_every_node(ledger: Ledger, red
             with pytest.raises(BudgetReached):
                 await node.ask()
         assert server.stats.requests == 1
-        state = (await other.throttle.pauses.states([other.provider]))[NAME]
+        state = (await other.throttle.breaker.states([other.provider.name]))[NAME]
         assert state.paused
         assert "KGNB_BUDGET_TOKENS" in state.reason
         assert "kgnb providers resume DeepSeek" in state.reason
         assert state.failures == 0
         await other.throttle.pauses.lift_automatic(other.provider)  # as `kgnb providers resume` does
-        assert not (await other.throttle.pauses.states([other.provider]))[NAME].paused
+        assert not (await other.throttle.breaker.states([other.provider.name]))[NAME].paused
         node.throttle.pauses.paused = set()
         with pytest.raises(BudgetReached):  # paused again: nobody raised it
             await node.ask()
-        assert (await other.throttle.pauses.states([other.provider]))[NAME].paused
+        assert (await other.throttle.breaker.states([other.provider.name]))[NAME].paused
 
 
 async def test_a_provider_that_tells_no_tokens_is_counted_by_characters(

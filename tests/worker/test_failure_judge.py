@@ -71,7 +71,7 @@ async def answers(node: Asking, count: int) -> None:
 
 async def state(node: Asking) -> ProviderState:
     """Pauses and failures; not what was answered when."""
-    found = (await node.throttle.pauses.states([node.provider]))[NAME]
+    found = (await node.throttle.breaker.states([node.provider.name]))[NAME]
     return replace(found, answer=ProviderState().answer)
 
 
@@ -83,7 +83,7 @@ async def test_the_last_chapter_of_all_ends_by_a_test_request_and_pauses_nobody(
             await node.ask(POISON)
         assert all(word in str(error.value) for word in ("504", "upstream timed out", "KGNB_CHUNK_CHARS"))
     assert await state(node) == ProviderState()
-    answer = (await node.throttle.pauses.states([node.provider]))[NAME].answer
+    answer = (await node.throttle.breaker.states([node.provider.name]))[NAME].answer
     assert 0 < answer.seconds < 60
     assert llm.stats.requests == 3  # the test requests; the others were never counted
 
