@@ -31,7 +31,7 @@ class App:
         self.outages = Outages()
         self.queue_alive = True
         self.breaker: object = SimpleNamespace(state=not_paused)
-        self.tasks = self.ledger = self.queue = self.providers = self
+        self.tasks = self.task_stats = self.ledger = self.queue = self.providers = self
         self._looks = count()
 
     def ages(self, _provider: Provider) -> list[float]:
