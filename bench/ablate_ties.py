@@ -65,9 +65,7 @@ class Books:
             found = rules.extract(c.text, lang=book.lang, names=names, title=c.title, chapter=c.number)
             row = ExtractionRow(1, 1, chapter.id, c.number, "", "", found, RULES, RULES, 1)
             rows.append(RecordRow(row))
-        return novel_builder(Novel(1, stem), chapters, rows, names, TaskConfig(use_ai=False)).graph(
-            whole=True
-        )
+        return novel_builder(Novel(1, stem), chapters, rows, names, TaskConfig(use_ai=False)).graph()
 
     def _score(self, stem: str, graph: Graph) -> dict[str, Any]:
         nodes = [

@@ -59,7 +59,7 @@ def persons_of(
     texts = [text for _, text in chapters]
     in_texts = partial(evidence.names_in_texts, texts=texts)
     builder = novel_builder(Novel(1, ""), places, rows, names, TaskConfig(), in_texts)
-    graph = builder.graph(whole=True)
+    graph = builder.graph()
     seconds = time.process_time() - began
     listed = list_names(graph, builder.names, names)
     found = [

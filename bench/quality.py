@@ -158,7 +158,7 @@ def graph_of(found: dict[str, Any]) -> Graph:
     for i, extraction in enumerate(found["extractions"], 1):
         chapters.append(Chapter(i, 1, i, "", 1))
         rows.append(RecordRow(ExtractionRow(1, 1, i, i, "", "", extraction, RULES, "", 1)))
-    return novel_builder(Novel(1, ""), chapters, rows, found["names"], TaskConfig()).graph(whole=True)
+    return novel_builder(Novel(1, ""), chapters, rows, found["names"], TaskConfig()).graph()
 
 
 def pairs_of(found: dict[str, Any]) -> list[tuple[str, str, str, int, int]]:

@@ -50,7 +50,7 @@ async def names_of(
 
     def resolve() -> list[ListedName]:
         builder = builder_of(record)
-        graph = builder.graph(whole=True)
+        graph = builder.graph()
         correct(graph, record.decisions)
         renamed = {one.names[0] for one in record.decisions if one.kind == "rename" and one.in_force}
         return list_names(graph, builder.names, record.names, kinds, renamed)

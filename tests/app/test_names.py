@@ -52,7 +52,7 @@ def settled(decisions: list[Decision], *contents: dict[str, Any], provider: str 
     chapters = [chapter(n) for n in range(1, len(contents) + 1)]
     return novel_builder(
         NOVEL, chapters, rows, [LIU, CAO], TaskConfig(), decisions=combine_decisions(decisions)
-    ).graph(whole=True)
+    ).graph()
 
 
 class TestDecided:
@@ -138,9 +138,7 @@ class TestSettled:
         assert edge(graph, "曹操", "ENEMY", "玄德").properties["chapters"] == [2]
         assert edge(graph, "刘备", "ENEMY", "曹操").properties["chapters"] == [3]
         builder = builder_of(record)
-        listed = {
-            one.name: one.mentions for one in list_names(builder.graph(whole=True), builder.names, [LIU])
-        }
+        listed = {one.name: one.mentions for one in list_names(builder.graph(), builder.names, [LIU])}
         assert (listed["刘备"], listed["玄德"]) == (3, 3)
 
     def test_a_namesake_of_some_chapters(self) -> None:
@@ -166,7 +164,7 @@ class TestSettled:
         pick.shuffle(rows)
         again = novel_builder(
             NOVEL, chapters, rows, [CAO, LIU], TaskConfig(), decisions=combine_decisions(decisions)
-        ).graph(whole=True)
+        ).graph()
         assert again == expected
 
 

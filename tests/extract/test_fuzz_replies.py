@@ -273,11 +273,11 @@ def test_no_order_of_rows_changes_the_graph(parts: list[Extraction], pick: Any) 
         RecordRow(ExtractionRow(1, 1, 10 + n, n, "h", "p", part, "deepseek", "m", 1))
         for n, part in enumerate(parts)
     ]
-    graph = novel_builder(Novel(), chapters, rows, [], TaskConfig()).graph(whole=True)
+    graph = novel_builder(Novel(), chapters, rows, [], TaskConfig()).graph()
     assert {node.label for node in graph.nodes.values()} <= KEYS.keys()
     assert all(edge.source in graph.nodes and edge.target in graph.nodes for edge in graph.edges.values())
     pick.shuffle(rows)
-    assert novel_builder(Novel(), chapters, rows, [], TaskConfig()).graph(whole=True) == graph
+    assert novel_builder(Novel(), chapters, rows, [], TaskConfig()).graph() == graph
 
 
 # --- time

@@ -182,10 +182,8 @@ class TestSettle:
         forms = ["劉備", "刘备", "刘备", "劉備", "关羽", "關羽"]
         rows = [RecordRow(row(i, {"characters": people(name)})) for i, name in enumerate(forms, 1)]
         every = [chapter(i) for i in range(1, 7)]
-        one = novel_builder(NOVEL, every, rows, [self.GUAN, self.LIU], TaskConfig()).graph(whole=True)
-        other = novel_builder(NOVEL, every[::-1], rows[::-1], [self.LIU, self.GUAN], TaskConfig()).graph(
-            whole=True
-        )
+        one = novel_builder(NOVEL, every, rows, [self.GUAN, self.LIU], TaskConfig()).graph()
+        other = novel_builder(NOVEL, every[::-1], rows[::-1], [self.LIU, self.GUAN], TaskConfig()).graph()
         assert one == other
 
     def test_simplified_books_go_through_unchanged(self) -> None:

@@ -262,7 +262,7 @@ def ties_of(
     found = [rules.extract(text, lang=lang, names=names) for text in texts]
     rows = [RecordRow(ExtractionRow(1, 1, i, i, "", "", one, RULES, "", 1)) for i, one in enumerate(found, 1)]
     chapters = [Chapter(i, 1, i, "", 1) for i in range(1, len(rows) + 1)]
-    graph = novel_builder(Novel(1, ""), chapters, rows, names, TaskConfig()).graph(whole=True)
+    graph = novel_builder(Novel(1, ""), chapters, rows, names, TaskConfig()).graph()
     named = {node.ref: str(node.properties.get("name", "")) for node in graph.nodes.values()}
     ties = (edge for edge in graph.edges.values() if edge.source[0] == edge.target[0] == "Character")
     return {(named[e.source], e.type, named[e.target]) for e in ties if e.type != "KNOWS"}

@@ -281,6 +281,6 @@ def test_the_listed_person_tells_whose_entry_does(read: bool) -> None:
     entries = [NameEntry("何恭", ("子安",), mentions=9, narrator=True), NameEntry("程勇", mentions=8)]
     rows = [row(1, {"characters": [person("子安", "何恭"), person("程勇")]})] if read else []
     builder = novel_builder(NOVEL, [chapter(1)], [RecordRow(one) for one in rows], entries, TaskConfig())
-    listed = list_names(builder.graph(whole=True), builder.names, entries, ("Character",))
+    listed = list_names(builder.graph(), builder.names, entries, ("Character",))
     assert {one.name: one.narrator for one in listed} == {"何恭": True, "程勇": False}
     assert [one.as_dict()["narrator"] for one in listed] == [True, False]

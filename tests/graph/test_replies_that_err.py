@@ -45,7 +45,7 @@ def people_of(
         table or name_scan.scan(chapters, lang),
         TaskConfig(),
         lambda names: evidence.names_in_texts(names, list(texts)),
-    ).graph(whole=True)
+    ).graph()
     nodes = [node for node in graph.nodes.values() if node.label == "Character"]
     return {str(node.properties["name"]): {*node.properties["aliases"]} for node in nodes}
 

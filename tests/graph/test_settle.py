@@ -120,7 +120,7 @@ def test_rules_and_ai_are_told_apart_and_other_tasks_only_add_their_id() -> None
         RecordRow(row(1, {"characters": people("刘备")}, provider="rules"), frozenset({3, 9})),
         RecordRow(row(2, {"characters": people("刘备", "张飞")})),
     ]
-    graph = novel_builder(NOVEL, [chapter(1), chapter(2)], rows, [], TaskConfig()).graph(whole=True)
+    graph = novel_builder(NOVEL, [chapter(1), chapter(2)], rows, [], TaskConfig()).graph()
     assert node(graph, "Character", "刘备").properties["task_id"] == [3, 7, 9]
     assert node(graph, "Character", "刘备").properties["extracted_by"] == "ai"
     assert node(graph, "Character", "张飞").properties["task_id"] == [7]
@@ -131,7 +131,7 @@ def test_rules_and_ai_are_told_apart_and_other_tasks_only_add_their_id() -> None
 
 def test_a_row_without_its_chapter_and_a_chapter_without_row_leave_nothing() -> None:
     rows = [RecordRow(row(1, {"characters": people("甲")})), RecordRow(row(9, {"characters": people("乙")}))]
-    graph = novel_builder(NOVEL, [chapter(1), chapter(2)], rows, [], TaskConfig()).graph(whole=True)
+    graph = novel_builder(NOVEL, [chapter(1), chapter(2)], rows, [], TaskConfig()).graph()
     assert set(graph.nodes) == {("Novel", "1"), ("Chapter", "101"), ("Character", "甲")}
 
 
@@ -163,10 +163,10 @@ def test_what_only_rules_counted_adds_up() -> None:
     said = {"relations": [tie("甲", "乙", strength=4)]}
     rows = [RecordRow(row(n, said, provider="rules")) for n in (1, 2, 3)]
     chapters = [chapter(n) for n in (1, 2, 3)]
-    graph = novel_builder(NOVEL, chapters, rows, [], TaskConfig()).graph(whole=True)
+    graph = novel_builder(NOVEL, chapters, rows, [], TaskConfig()).graph()
     assert edge(graph, "乙", "FRIEND", "甲").properties["strength"] == 6
     rows[0] = RecordRow(row(1, said))
-    graph = novel_builder(NOVEL, chapters, rows, [], TaskConfig()).graph(whole=True)
+    graph = novel_builder(NOVEL, chapters, rows, [], TaskConfig()).graph()
     assert edge(graph, "乙", "FRIEND", "甲").properties["strength"] == 4
 
 
@@ -464,13 +464,13 @@ def _random_book(seed: int) -> tuple[list[Chapter], list[RecordRow], list[NameEn
 @pytest.mark.parametrize("seed", range(25))
 def test_no_order_matters(seed: int) -> None:
     chapters, rows, table = _random_book(seed)
-    expected = novel_builder(NOVEL, chapters, rows, table, TaskConfig()).graph(whole=True)
+    expected = novel_builder(NOVEL, chapters, rows, table, TaskConfig()).graph()
     assert expected.edges
     pick = random.Random(seed + 1000)
     for _ in range(3):
         for things in (chapters, rows, table):
             pick.shuffle(things)  # type: ignore[arg-type]
-        again = novel_builder(NOVEL, chapters, rows, table, TaskConfig()).graph(whole=True)
+        again = novel_builder(NOVEL, chapters, rows, table, TaskConfig()).graph()
         assert again == expected
         assert list(again.nodes) == list(expected.nodes)
 
@@ -491,9 +491,10 @@ def test_rows_in_order_are_never_all_in_memory() -> None:
                 yield RecordRow(replace(one.row, extraction=copy), one.other_tasks)
                 del copy
 
-    assert novel_builder(NOVEL, chapters, Pages(), table, TaskConfig()).graph(whole=True) == novel_builder(
-        NOVEL, chapters, iter(rows), table, TaskConfig()
-    ).graph(whole=True)
+    assert (
+        novel_builder(NOVEL, chapters, Pages(), table, TaskConfig()).graph()
+        == novel_builder(NOVEL, chapters, iter(rows), table, TaskConfig()).graph()
+    )
     assert most <= 3
 
 
@@ -521,7 +522,7 @@ def test_an_old_workers_task_stays_on_its_own_edge_only() -> None:
 def test_splitting_a_chapter_changes_nothing(seed: int) -> None:
     """A chapter whose chunk was split has each half's items, a name perhaps in both of them."""
     chapters, rows, table = _random_book(seed)
-    expected = novel_builder(NOVEL, chapters, rows, table, TaskConfig()).graph(whole=True)
+    expected = novel_builder(NOVEL, chapters, rows, table, TaskConfig()).graph()
     doubled = []
     for one in rows:
         whole = one.row.extraction
@@ -529,13 +530,13 @@ def test_splitting_a_chapter_changes_nothing(seed: int) -> None:
             field: [*getattr(whole, field), *getattr(whole, field)[1:]] for field in Extraction.model_fields
         }
         doubled.append(RecordRow(replace(one.row, extraction=Extraction(**twice)), one.other_tasks))
-    assert novel_builder(NOVEL, chapters, doubled, table, TaskConfig()).graph(whole=True) == expected
+    assert novel_builder(NOVEL, chapters, doubled, table, TaskConfig()).graph() == expected
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_every_edge_has_its_ends_and_every_key_its_place(seed: int) -> None:
     chapters, rows, table = _random_book(seed)
-    graph = novel_builder(NOVEL, chapters, rows, table, TaskConfig()).graph(whole=True)
+    graph = novel_builder(NOVEL, chapters, rows, table, TaskConfig()).graph()
     for source, _, target in graph.edges:
         assert source in graph.nodes
         assert target in graph.nodes
@@ -544,7 +545,7 @@ def test_every_edge_has_its_ends_and_every_key_its_place(seed: int) -> None:
 
 
 def test_nothing_is_made_of_nothing() -> None:
-    graph = novel_builder(NOVEL, [], [], [], TaskConfig()).graph(whole=True)
+    graph = novel_builder(NOVEL, [], [], [], TaskConfig()).graph()
     assert list(graph.nodes) == [("Novel", "1")]
     assert node(graph, "Novel", "1").properties["task_id"] == []
 
@@ -557,7 +558,7 @@ def test_a_long_books_graph_takes_little_more_memory_while_it_is_made() -> None:
 
     numbers = range(1, 301)
     chapters, rows = [chapter(n) for n in numbers], [RecordRow(row(n, content(n))) for n in numbers]
-    used = memory(lambda: novel_builder(NOVEL, chapters, rows, [], TaskConfig()).graph(whole=True))
+    used = memory(lambda: novel_builder(NOVEL, chapters, rows, [], TaskConfig()).graph())
     edges = len(used.result.edges)
     assert edges == 300 * (8 + 18)
     # 101 bytes; with the facts of all chapters beside their nodes and edges: 180. What is kept is no measure:

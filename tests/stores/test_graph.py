@@ -360,7 +360,7 @@ async def test_a_configured_type_is_written(store: GraphStore) -> None:
         {"relations": [{"source": "刘备", "target": "关羽", "type": "SWORN_BROTHER_2"}]}
     )
     one = ExtractionRow(7, 1, novel.chapters[0].id, 1, "h", "p", found, "deepseek", "m", 1)
-    exact = novel_builder(novel.facts, novel.chapters, [RecordRow(one)], [], config).graph(whole=True)
+    exact = novel_builder(novel.facts, novel.chapters, [RecordRow(one)], [], config).graph()
     await refresh(store, exact, 1)
     assert timeless(await stored_graph(store, 1)) == exact
     assert [type_ for _, type_, _ in exact.edges if type_.startswith("SWORN")] == ["SWORN_BROTHER_2"]

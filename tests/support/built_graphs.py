@@ -49,7 +49,7 @@ def settled(
     """The graph of chapters 1, 2, …"""
     rows = [RecordRow(row(n, c)) for n, c in enumerate(contents, 1)]
     chapters = [chapter(n) for n in range(1, len(contents) + 1)]
-    return novel_builder(NOVEL, chapters, rows, names or [], config or TaskConfig(), **more).graph(whole=True)
+    return novel_builder(NOVEL, chapters, rows, names or [], config or TaskConfig(), **more).graph()
 
 
 def people(*names: str, **each: Any) -> list[dict[str, Any]]:

@@ -269,7 +269,7 @@ def settled(
     chapters = [Chapter(100 + n, 1, n, f"{n}", 1000) for n, _ in rows]
     return novel_builder(
         NOVEL, chapters, [RecordRow(_row(n, e)) for n, e in rows], names, config or TaskConfig()
-    ).graph(whole=True)
+    ).graph()
 
 
 def _row(number: int, extraction: Extraction) -> ExtractionRow:

@@ -100,7 +100,7 @@ class Novel:
     def exact(self, rows: list[RecordRow] | None = None) -> Graph:
         return novel_builder(
             self.facts, self.chapters, self.rows if rows is None else rows, [], CONFIG
-        ).graph(whole=True)
+        ).graph()
 
 
 async def begun(store: GraphStore, novel_id: int, seconds: float = 0.0) -> int:

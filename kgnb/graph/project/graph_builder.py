@@ -36,7 +36,7 @@ from kgnb.graph.resolve.chapter_identity import (
 from kgnb.graph.resolve.decisions import CombinedDecisions
 from kgnb.graph.resolve.name_listing import NameResolution
 from kgnb.graph.resolve.name_table import name_table
-from kgnb.graph.resolve.spelling import Spelling, table_spellings
+from kgnb.graph.resolve.spelling import Spelling
 
 IMPLIED = 0.5
 """Confidence of an entity that a reply doesn't list, only uses in a relation or an event."""
@@ -51,43 +51,28 @@ def event_id(novel_id: int, chapter_id: int, name: str) -> str:
     return f"{novel_id}_{chapter_id}_{digest[:8]}"
 
 
-class ProjectionContext:
-    """Values that all chapters of a task share, computed once: a name table is long, a chapter short."""
+class GraphBuilder:
+    """Builds one graph: :meth:`add` each chapter in order, then :meth:`graph` once."""
 
     def __init__(
         self,
         novel: Novel,
         names: Sequence[NameEntry],
         config: TaskConfig,
-        decisions: CombinedDecisions | None = None,
-    ) -> None:
-        self.novel = novel
-        self.spellings = table_spellings(names)
-        self.table = name_table(self.spellings.entries)
-        self.decisions = decisions or CombinedDecisions()
-        self.types = enabled_types(config)
-        self.labels = {*config.labels, *(("Thing",) if config.thing_kinds else ())}
-        self.with_relations = bool(config.relation_types)
-
-
-class GraphBuilder:
-    """Builds one graph: :meth:`add` each chapter in order, then :meth:`graph` once."""
-
-    def __init__(
-        self,
-        context: ProjectionContext,
+        decisions: CombinedDecisions,
         chapters: Sequence[ChapterNames],
     ) -> None:
-        """``chapters``: the names of all chapters that will be added, in this order."""
-        self._context = context
-        self._novel = context.novel
-        self._labels = context.labels
-        self._spelling = Spelling(context.spellings, chapters)
+        """``names``: the name table; ``chapters``: the names of all chapters that will be added, in this
+        order.
+        """
+        self._novel = novel
+        self._enabled = enabled_types(config)
+        self._labels = {*config.labels, *(("Thing",) if config.thing_kinds else ())}
+        self._with_relations = bool(config.relation_types)
+        self._spelling = Spelling(names, chapters)
         self._form = self._spelling.form
-        entries = self._spelling.entries()
-        table = context.table if entries is context.spellings.entries else name_table(entries)
         self._chapter_names = deque(self._spelling.names(one) for one in chapters)  # of those to come
-        self._resolver = PersonResolver(self._chapter_names, table, context.decisions)
+        self._resolver = PersonResolver(self._chapter_names, name_table(self._spelling.entries), decisions)
         self._not_in_book: set[NodeKey] = set()
         self._dropped: dict[str, frozenset[int]] = {}
         self._chapters: list[tuple[Chapter, frozenset[int]]] = []
@@ -108,7 +93,7 @@ class GraphBuilder:
         """Leave out the characters that are nowhere in the book's text; to be called before :meth:`add`."""
         if not absent:
             return
-        counted = [e for e in self._spelling.entries() if e.mentions and e.kind == "Character"]
+        counted = [e for e in self._spelling.entries if e.mentions and e.kind == "Character"]
         known = {form for entry in counted for form in (entry.name, *entry.aliases)}
         self._not_in_book = absent.not_in_book(self._character_key, known, find_in_text)
 
@@ -134,7 +119,7 @@ class GraphBuilder:
         self._add_entities(here, found)
         for event in found.events if "Event" in self._labels else ():
             self._add_event(here, event)
-        for relation in found.relations if self._context.with_relations else ():
+        for relation in found.relations if self._with_relations else ():
             self._add_relation(here, relation)
         self._finish(here)
 
@@ -318,8 +303,8 @@ class GraphBuilder:
         """Return (enabled type that ``word`` names, ""); for any other word ("KNOWS", the word as label)."""
         found = self._types.get(word)
         if found is None:
-            name = relation_type(word, self._context.types)
-            known = name in self._context.types
+            name = relation_type(word, self._enabled)
+            known = name in self._enabled
             unnamed = known or name in STRUCTURAL_RELATIONS
             found = self._types[word] = (name if known else "KNOWS", "" if unnamed else word)
         return found
@@ -338,22 +323,17 @@ class GraphBuilder:
                 found = equal[same] = properties.structural_edge(self._novel.id, edge[1], facts)
             self._graph.edges[edge] = GraphEdge(*edge, found)
 
-    def graph(self, *, whole: bool) -> Graph:
-        """Return the graph; to be called once.
-
-        ``whole``: whether all chapters of the novel were added; only then scores and protagonists are set.
-        """
+    def graph(self) -> Graph:
+        """Return the graph of all chapters that were added; to be called once."""
         graph, novel = self._graph, self._novel.id
         graph.dropped = dict(sorted(self._dropped.items()))
         for node in self._novel_and_chapters():
             graph.nodes[node.ref] = node
-        if whole:
-            rate_by_mentions(self._entities.values())
+        rate_by_mentions(self._entities.values())
         for key, entity in self._entities.items():
             graph.nodes[key] = GraphNode(*key, self._properties(key, entity))
-        if whole:
-            mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
-        self._ties = settled(self._ties, self._context.types)
+        mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
+        self._ties = settled(self._ties, self._enabled)
         for edge, facts in self._lasting.items():
             graph.edges[edge] = GraphEdge(*edge, properties.structural_edge(novel, edge[1], facts))
         while self._ties:  # never all facts and properties in memory

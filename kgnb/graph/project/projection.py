@@ -21,7 +21,7 @@ Beyond the wire contract:
 - ``sequence`` is an event's place among those of its chapter, from 1;
 - a word that is no enabled type becomes the ``label`` of KNOWS; where a pair has several, ``label`` is the
   first, ``labels`` are all of them, sorted, and ``label_chapters`` the chapters of each ("1,5,7");
-- :func:`mark_protagonists` of protagonists.py decides who is a protagonist; a single chapter has none.
+- :func:`mark_protagonists` of protagonists.py decides who is a protagonist.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, Graph, RecordRow
 from kgnb.graph.project.absent_characters import AbsentCharacters, FindInText
 from kgnb.graph.project.corrections import correct
-from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext
+from kgnb.graph.project.graph_builder import GraphBuilder
 from kgnb.graph.project.record import Record
-from kgnb.graph.resolve.chapter_identity import ChapterNames, CountNames, chapter_names
+from kgnb.graph.resolve.chapter_identity import CountNames, chapter_names
 from kgnb.graph.resolve.decisions import CombinedDecisions, combine_decisions
 
 
@@ -51,7 +51,7 @@ def project(record: Record, until: int | None = None) -> Graph:
     """
     with no_collector():
         record = record if until is None else record.until(until)
-        graph = builder_of(record).graph(whole=True)
+        graph = builder_of(record).graph()
         correct(graph, record.decisions)
         return graph
 
@@ -77,30 +77,15 @@ def builder_of(record: Record) -> GraphBuilder:
     )
 
 
-def _find_nothing(_names: Collection[str]) -> Collection[str]:
-    """Return (): no text to find names in."""
-    return ()
-
-
-def _count_nothing(_names: Collection[str]) -> Mapping[int, Counter[str]]:
-    """Return {}: no text to count names in."""
-    return {}
-
-
-def _names(row: ExtractionRow) -> ChapterNames:
-    """Return the names of a row's extraction."""
-    return chapter_names(row.extraction, from_reply=row.extracted_by == "ai")
-
-
 def novel_builder(
     novel: Novel,
     chapters: Sequence[Chapter],
     rows: Iterable[RecordRow],
     names: Sequence[NameEntry],
     config: TaskConfig,
-    find_in_text: FindInText = _find_nothing,
+    find_in_text: FindInText = lambda _: (),
     decisions: CombinedDecisions | None = None,
-    count_names: CountNames = _count_nothing,
+    count_names: CountNames = lambda _: {},
 ) -> GraphBuilder:
     """Return the builder of the novel's graph, with all chapters added.
 
@@ -123,14 +108,14 @@ def novel_builder(
     for one in rows:
         if one.row.chapter_id in by_id:
             absent.add(one.row.extraction)
-            ordered.append((order(one.row), _names(one.row)))
+            names_here = chapter_names(one.row.extraction, from_reply=one.row.extracted_by == "ai")
+            ordered.append((order(one.row), names_here))
     if any(late[0] < early[0] for early, late in pairwise(ordered)):
         ordered.sort(key=lambda pair: pair[0])
         rows = sorted((r for r in rows if r.row.chapter_id in by_id), key=lambda r: order(r.row))
-    builder = GraphBuilder(
-        ProjectionContext(novel, names, config, decisions), [found for _, found in ordered]
-    )
-    del ordered  # the builder forgets the names of each chapter that is added
+    chapter_by_chapter = [found for _, found in ordered]
+    builder = GraphBuilder(novel, names, config, decisions or CombinedDecisions(), chapter_by_chapter)
+    del ordered, chapter_by_chapter  # the builder forgets the names of each chapter that is added
     builder.drop_absent(absent, find_in_text)
     builder.count_split(count_names)
     for one in rows:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from kgnb.extract.model import Extraction, NameEntry
@@ -23,10 +23,15 @@ from kgnb.graph.resolve.chapter_identity import ChapterNames
 class Spelling:
     """The spelling of each name, decided over all chapters before any name is compared."""
 
-    def __init__(self, table: TableSpellings, chapters: Sequence[ChapterNames]) -> None:
-        self._table = table
-        self._shown = table.traditional | _respelled(table, chapters)
+    def __init__(self, table: Sequence[NameEntry], chapters: Sequence[ChapterNames]) -> None:
+        preferred = _preferred(table)
+        traditional = {plain: form for plain, form in preferred.items() if fold(form) != form}
+        self._shown = traditional | _respelled(preferred, chapters)
         self._forms: dict[str, str] = {}  # cache of form
+        self.entries = tuple(_unified(entry, preferred) for entry in table)
+        """The entries of the name table, renamed to these spellings; the other forms are aliases."""
+        if any(preferred.get(plain, form) != form for plain, form in self._shown.items()):
+            self.entries = tuple(_unified(entry, preferred | self._shown) for entry in self.entries)
 
     def form(self, name: str) -> str:
         """Return the spelling to show for ``name``; ``name`` itself where the book has only this
@@ -40,14 +45,6 @@ class Spelling:
     def _keeps(self, names: Iterable[str]) -> bool:
         """Return whether all names are spelt as they are shown."""
         return not self._shown or all(self.form(name) == name for name in names)
-
-    def entries(self) -> tuple[NameEntry, ...]:
-        """Return the entries of the name table, renamed to these spellings; the other forms become
-        aliases.
-        """
-        if not any(self._table.forms.get(plain, form) != form for plain, form in self._shown.items()):
-            return self._table.entries
-        return tuple(_unified(entry, self._table.forms | self._shown) for entry in self._table.entries)
 
     def names(self, one: ChapterNames) -> ChapterNames:
         """Return a chapter's names with these spellings; the same object where nothing changes."""
@@ -90,9 +87,9 @@ def _names(one: ChapterNames) -> set[str]:
     return found.union(*one.groups)
 
 
-def _respelled(table: TableSpellings, chapters: Sequence[ChapterNames]) -> dict[str, str]:
+def _respelled(preferred: Mapping[str, str], chapters: Sequence[ChapterNames]) -> dict[str, str]:
     """Return folded form → form to show, for names that chapters spell in several ways or unlike
-    the table.
+    the table, of which ``preferred`` are the folded → preferred forms.
     """
     counts: Counter[str] = Counter()
     for one in chapters:
@@ -102,11 +99,11 @@ def _respelled(table: TableSpellings, chapters: Sequence[ChapterNames]) -> dict[
         spellings.setdefault(folded(name), set()).add(name)
     shown = {}
     for plain, forms in spellings.items():
-        form = table.forms.get(plain, "")
+        form = preferred.get(plain, "")
         if not form or (form.isascii() and form not in forms):  # replies decide on a leading "the"
             form = min(forms, key=lambda f: (-counts[f], f))
         simple = form == plain or form == fold(form)
-        if not simple or forms != {form} or form != table.forms.get(plain, form):
+        if not simple or forms != {form} or form != preferred.get(plain, form):
             shown[plain] = form
     return shown
 
@@ -114,17 +111,8 @@ def _respelled(table: TableSpellings, chapters: Sequence[ChapterNames]) -> dict[
 # --- the table ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class TableSpellings:
-    """The spellings of a name table, looked up once for all chapters of a task."""
-
-    forms: dict[str, str]  # folded form → the table's preferred form
-    traditional: dict[str, str]  # those whose form has traditional characters
-    entries: tuple[NameEntry, ...]  # the table with these forms
-
-
-def table_spellings(entries: Sequence[NameEntry]) -> TableSpellings:
-    """Return the preferred spelling of each name of the name table.
+def _preferred(entries: Iterable[NameEntry]) -> dict[str, str]:
+    """Return folded form → preferred spelling of each name of the name table.
 
     Of several spellings an entry's name goes before an alias, then the form of the entry with more mentions.
     """
@@ -133,9 +121,7 @@ def table_spellings(entries: Sequence[NameEntry]) -> TableSpellings:
         for place, form in enumerate((entry.name, *entry.aliases)):
             plain, rank = folded(form), (place > 0, -entry.mentions, place, form)
             ranks[plain] = min(rank, ranks.get(plain, rank))
-    forms = {plain: rank[-1] for plain, rank in ranks.items()}
-    traditional = {plain: form for plain, form in forms.items() if fold(form) != form}
-    return TableSpellings(forms, traditional, tuple(_unified(entry, forms) for entry in entries))
+    return {plain: rank[-1] for plain, rank in ranks.items()}
 
 
 def _unified(entry: NameEntry, forms: dict[str, str]) -> NameEntry:
