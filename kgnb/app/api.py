@@ -159,25 +159,19 @@ class BookGraph:
         """Return the entities with ``text`` in their name, an alias or the description, best match first;
         without rows a note suggests similar names.
         """
-        query = self._query()
-        found = query.find(text)
-        return query_results.matches(text, found, () if found else query.similar_names(text))
+        return query_results.matches(self._query(), text)
 
     def neighbours(self, name: str) -> QueryRows:
         """Return the neighbours of an entity, the closest first. Raises InputError for an unknown or
         ambiguous name.
         """
-        query = self._query()
-        of = query.entity(name)
-        return query_results.neighbours(of, query.neighbours(of.ref))
+        return query_results.neighbours(self._query(), name)
 
     def path(self, a: str, b: str) -> QueryRows:
         """Return the steps of the shortest path between two entities, the strongest of several; no rows if
         there is none. Raises InputError for an unknown or ambiguous name.
         """
-        query = self._query()
-        start, end = query.entity(a), query.entity(b)
-        return query_results.path(start, end, query.path(start.ref, end.ref))
+        return query_results.path(self._query(), a, b)
 
     def between(self, a: str, b: str) -> QueryRows:
         """Return the relations and common events of two entities, a row for each chapter. Raises InputError
@@ -201,9 +195,7 @@ class BookGraph:
         """Return the chapters in which an entity occurs, in order, with its events and companions. Raises
         InputError for an unknown or ambiguous name.
         """
-        query = self._query()
-        of = query.entity(name)
-        return query_results.timeline(of, query.timeline(of.ref))
+        return query_results.timeline(self._query(), name)
 
     def top(self, n: int = 10, kind: str = "Character") -> QueryRows:
         """Return the ``n`` most important entities of a kind: Character, Location, Organization, Thing,
@@ -211,8 +203,7 @@ class BookGraph:
         """
         if kind not in KINDS:
             raise InputError("explore.unknown_kind", kind=kind, known=", ".join(KINDS))
-        query = self._query()
-        return query_results.top(kind, query.top(n, kind), len(query.chapter_titles))
+        return query_results.top(self._query(), n, kind)
 
     def _query(self) -> GraphQuery:
         """Return the query index of the graph, rebuilt only when the record has changed since."""
@@ -499,8 +490,4 @@ def allow_nested_loops() -> None:
 
     Raises ImportError that names the install command when nest-asyncio is missing.
     """
-    try:
-        import nest_asyncio
-    except ImportError:
-        raise ImportError(say("explore.needs", package="nest-asyncio")) from None
-    nest_asyncio.apply()
+    optional_package("nest-asyncio").apply()

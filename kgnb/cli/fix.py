@@ -6,7 +6,6 @@ import argparse
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from pydantic_core import to_jsonable_python
 
@@ -16,11 +15,11 @@ from kgnb.app.library import find_task_id
 from kgnb.app.tasks import find_task
 from kgnb.cli.options import show
 from kgnb.core.errors import InputError
-from kgnb.core.files import replacing
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.graph.resolve.correction_file import read_corrections, write_corrections
 from kgnb.graph.resolve.decisions import Applied, Decision, Kind
+from kgnb.render.export import write_whole
 from kgnb.render.names_text import applied_line, changed_line, decision_line
 
 BY = "cli"
@@ -42,8 +41,8 @@ async def fix(args: argparse.Namespace, settings: Settings) -> int:
         found = await corrections_of(app, novel_id)
         if args.save is not None:
             title = (await app.ledger.books.novel(novel_id)).title
-            text = write_corrections(found, title)
-            await asyncio.to_thread(_write, args.save, text)
+            text = write_corrections(found, title).encode()
+            await asyncio.to_thread(write_whole, args.save, lambda out: out.write(text))
             return show(args, {"path": str(args.save)}, lambda: [say("corrections.saved", path=args.save)])
     return show(args, to_jsonable_python(found), lambda: _lines(found))
 
@@ -97,11 +96,3 @@ def _wanted(args: argparse.Namespace) -> list[Decision]:
     if args.note:
         found.append(one("note", args.note[0], detail=" ".join(args.note[1:])))
     return found
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        with replacing(path) as out:
-            out.write(text.encode())
-    except OSError as error:
-        raise InputError("exchange.unwritable", path=path, reason=error.strerror or error) from None

@@ -121,36 +121,27 @@ class BookTools:
 
     async def find(self, text: Words, book: Title = "", until: Until = None) -> Any:
         """Find people, places, organizations, things and events by a part of a name or of a description."""
-        query = (await self._book(book, until)).query
-        found = query.find(text)
-        return query_results.matches(text, found, () if found else query.similar_names(text))
+        return query_results.matches((await self._book(book, until)).query, text)
 
     async def card(self, name: Name, book: Title = "", until: Until = None) -> Any:
         """Return what a book says of somebody or something: aliases, description, chapters, closest ties."""
         query = (await self._book(book, until)).query
-        one = query.entity(name)
-        ties = query_results.neighbours(one, query.neighbours(one.ref))
+        one, ties = query.entity(name), query_results.neighbours(query, name)
         facts = {"name": one.name, "kind": one.kind, "aliases": one.aliases, "description": one.description}
         chapters = {"chapters": len(one.chapters), "first": one.chapters[:1], "last": one.chapters[-1:]}
         return _bounded({**facts, **chapters, "ties": list(ties)[:10]})
 
     async def ties(self, name: Name, book: Title = "", until: Until = None) -> Any:
         """Return everybody and everything that somebody has to do with, the closest first, with quotes."""
-        query = (await self._book(book, until)).query
-        one = query.entity(name)
-        return query_results.neighbours(one, query.neighbours(one.ref))
+        return query_results.neighbours((await self._book(book, until)).query, name)
 
     async def path(self, a: Name, b: Name, book: Title = "", until: Until = None) -> Any:
         """Return how two people are connected: the shortest path over others."""
-        query = (await self._book(book, until)).query
-        start, end = query.entity(a), query.entity(b)
-        return query_results.path(start, end, query.path(start.ref, end.ref))
+        return query_results.path((await self._book(book, until)).query, a, b)
 
     async def timeline(self, name: Name, book: Title = "", until: Until = None) -> Any:
         """Return the chapters in which somebody occurs, with events and company."""
-        query = (await self._book(book, until)).query
-        one = query.entity(name)
-        return query_results.timeline(one, query.timeline(one.ref))
+        return query_results.timeline((await self._book(book, until)).query, name)
 
     async def search(self, words: Words, book: Title = "", until: Until = None) -> Any:
         """Search the text of a book; without a book the texts of all. Returns passages, best first."""

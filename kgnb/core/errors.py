@@ -19,6 +19,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kgnb.core.messages import say
@@ -200,3 +201,13 @@ class ReplyUnparsable(ReplyError):
 
 class ReplyRefused(ReplyError):
     """Moderation stopped the request, or the model declined."""
+
+
+def optional_package(name: str) -> Any:
+    """Return the module of an optional package. Raises ImportError that names the install command when it is
+    missing.
+    """
+    try:
+        return importlib.import_module(name.replace("-", "_"))
+    except ImportError:
+        raise ImportError(say("explore.needs", package=name)) from None

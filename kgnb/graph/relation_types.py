@@ -73,24 +73,9 @@ def enabled_types(config: TaskConfig) -> frozenset[str]:
     return frozenset((configured | {"KNOWS"}) - set(STRUCTURAL_RELATIONS))
 
 
-_CONTAINS = frozenset(["CONTAINS", "INCLUDES", "包含", "包括", "下辖", "辖", "管辖"])
-_WITHIN = frozenset(
-    [
-        "PART_OF",
-        "PART",
-        "LOCATED_IN",
-        "LOCATED",
-        "WITHIN",
-        "IN",
-        "INSIDE",
-        "位于",
-        "坐落于",
-        "属于",
-        "隶属于",
-        "隶属",
-        "在",
-    ]
-)
+_CONTAINS = {"CONTAINS", "INCLUDES", "包含", "包括", "下辖", "辖", "管辖"}
+_WITHIN = {"PART_OF", "PART", "LOCATED_IN", "LOCATED", "WITHIN", "IN", "INSIDE"}
+_WITHIN |= {"位于", "坐落于", "属于", "隶属于", "隶属", "在"}
 """Words of replies for "place contains place" (above) and "place lies within place" (here)."""
 
 

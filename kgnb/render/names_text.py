@@ -14,40 +14,25 @@ from kgnb.graph.resolve.decisions import Applied, Decision
 if TYPE_CHECKING:
     from kgnb.graph.resolve.name_listing import ListedName, NameReason
 
-_SCAN_REASONS = {
-    "字": "courtesy",
-    "号": "called_so",
-    "绰号": "nickname",
-    "姓": "surname_form",
-    "名": "given",
-    "姓与互斥": "apart",
-    "称": "title",
-    "儿": "pet_form",
-    "简称": "short",
-    "头": "short",
-    "译名": "short",
-    "名头": "given_title",
-    "称号": "title",
-    "同位": "title",
-    "排行": "title",
-    "封": "title",
-    "长辈": "title",
-    "全称": "long",
-    "姓与称": "surname_title",
-    "名与称": "given_title",
-    "same words": "same_words",
-    "title and first name": "first",
-    "first name": "first",
-    "title and surname": "surname_title",
-    "surname": "surname_form",
-    "nickname": "nickname",
-    "rank": "title",
-    "the eldest": "eldest",
-    "stated": "called_so",
-    "answers to it": "called_so",
-    "of a place": "long",
+_REASONS_OF = {
+    "apart": "姓与互斥",
+    "called_so": "号|stated|answers to it",
+    "courtesy": "字",
+    "eldest": "the eldest",
+    "first": "title and first name|first name",
+    "given": "名",
+    "given_title": "名头|名与称",
+    "long": "全称|of a place",
+    "nickname": "绰号|nickname",
+    "pet_form": "儿",
+    "same_words": "same words",
+    "short": "简称|头|译名",
+    "surname_form": "姓|surname",
+    "surname_title": "姓与称|title and surname",
+    "title": "称|称号|同位|排行|封|长辈|rank",
 }
-"""Reasons of the pre-scan → their texts (``names.why_…``)."""
+"""Text (``names.why_…``) → the pre-scan's reasons for which it stands."""
+_SCAN_REASONS = {reason: text for text, reasons in _REASONS_OF.items() for reason in reasons.split("|")}
 
 
 def named_line(one: ListedName) -> str:

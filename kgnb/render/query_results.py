@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kgnb.core.errors import optional_package
 from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.messages import say, say_or
 from kgnb.core.safe_text import one_line
 from kgnb.graph.importance import edge_weight, is_tie
 from kgnb.graph.model import Graph, GraphEdge, NodeKey, group_of
-from kgnb.graph.query import Entity, Neighbour, PathStep, RankedEntity, TimelineEntry
+from kgnb.graph.query import Entity, GraphQuery
 from kgnb.graph.relationship_history import PairChapter
 from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.render.export.ordering import shown_name
@@ -58,11 +58,7 @@ class QueryRows(list[dict[str, Any]]):
         """Return the rows as a pandas DataFrame. Raises ImportError that names the install command where
         pandas is missing.
         """
-        try:
-            pandas = importlib.import_module("pandas")
-        except ImportError:
-            raise ImportError(say("explore.needs", package="pandas")) from None
-        return pandas.DataFrame(list(self))
+        return optional_package("pandas").DataFrame(list(self))
 
     def _rest_note(self, shown: int) -> str:
         """Return the note that only ``shown`` rows are shown; "" if these are all."""
@@ -140,9 +136,9 @@ def _strength(edges: Iterable[GraphEdge]) -> int:
     return round(max((e.number("strength") for e in edges), default=0.0))
 
 
-def matches(text: str, entities: Sequence[Entity], close: Sequence[str]) -> QueryRows:
-    """Return a table of the entities found for ``text``; ``close``: similar names to suggest where it
-    is empty.
+def matches(query: GraphQuery, text: str) -> QueryRows:
+    """Return a table of the entities with ``text`` in a name or in the description; where it is empty, a note
+    suggests similar names.
     """
     rows = [
         {
@@ -153,16 +149,20 @@ def matches(text: str, entities: Sequence[Entity], close: Sequence[str]) -> Quer
             "first": next(iter(e.chapters), 0),
             "description": e.description,
         }
-        for e in entities
+        for e in query.find(text)
     ]
     note = say("explore.found", count=len(rows))
     if not rows:
+        close = query.similar_names(text)
         note = say("explore.close", names=", ".join(close)) if close else say("explore.nothing")
     return QueryRows(say("explore.find", text=text), rows, note)
 
 
-def neighbours(entity: Entity, found: Sequence[Neighbour]) -> QueryRows:
-    """Return a table of the entity's neighbours."""
+def neighbours(query: GraphQuery, name: str) -> QueryRows:
+    """Return a table of an entity's neighbours, the closest first. Raises InputError for an unknown or
+    ambiguous name.
+    """
+    entity = query.entity(name)
     rows = [
         {
             "name": n.entity.name,
@@ -173,15 +173,18 @@ def neighbours(entity: Entity, found: Sequence[Neighbour]) -> QueryRows:
             "description": _first_text(n.edges, "description"),
             "evidence": _first_text(n.edges, "evidence"),
         }
-        for n in found
+        for n in query.neighbours(entity.ref)
     ]
     title = say("explore.neighbours", name=entity.name)
     note = _entity_note(entity) if rows else say("explore.alone")
     return QueryRows(title, rows, note)
 
 
-def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
-    """Return a table of the steps of a path; without steps a note says why."""
+def path(query: GraphQuery, a: str, b: str) -> QueryRows:
+    """Return a table of the steps of the shortest path between two entities; without steps a note says why.
+    Raises InputError for an unknown or ambiguous name.
+    """
+    start, end = query.entity(a), query.entity(b)
     rows = [
         {
             "source": s.source.name,
@@ -191,7 +194,7 @@ def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
             "chapters": _chapter_count(s.edges),
             "evidence": _first_text(s.edges, "evidence", "description"),
         }
-        for s in steps
+        for s in query.path(start.ref, end.ref)
     ]
     title = say("explore.path", source=start.name, target=end.name)
     if start.ref == end.ref:
@@ -223,18 +226,21 @@ def between(a: Entity, b: Entity, turns: Sequence[PairChapter]) -> QueryRows:
     return QueryRows(title, rows, note)
 
 
-def timeline(entity: Entity, entries: Sequence[TimelineEntry]) -> QueryRows:
-    """Return a table of the entity's chapters with events and companions."""
+def timeline(query: GraphQuery, name: str) -> QueryRows:
+    """Return a table of an entity's chapters with events and companions. Raises InputError for an unknown or
+    ambiguous name.
+    """
+    entity = query.entity(name)
     rows = [
         {"chapter": e.chapter, "title": e.title, "events": list(e.events), "with": list(e.companions)}
-        for e in entries
+        for e in query.timeline(entity.ref)
     ]
     title = say("explore.timeline", name=entity.name)
     return QueryRows(title, rows, _entity_note(entity))
 
 
-def top(kind: str, standing: Sequence[RankedEntity], chapters: int) -> QueryRows:
-    """Return a table of the most important entities of a kind; ``chapters``: number of the book's."""
+def top(query: GraphQuery, count: int, kind: str) -> QueryRows:
+    """Return a table of the ``count`` most important entities of a kind."""
     rows = [
         {
             "name": s.entity.name,
@@ -246,10 +252,10 @@ def top(kind: str, standing: Sequence[RankedEntity], chapters: int) -> QueryRows
             "events": s.events,
             "description": s.entity.description,
         }
-        for s in standing
+        for s in query.top(count, kind)
     ]
     title = say("explore.top", kind=say(f"explore.kind_{kind}"))
-    note = say("explore.top_note", count=chapters) if rows else say("explore.nothing")
+    note = say("explore.top_note", count=len(query.chapter_titles)) if rows else say("explore.nothing")
     return QueryRows(title, rows, note)
 
 

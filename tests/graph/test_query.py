@@ -430,11 +430,12 @@ class TestNames:
         explorer = GraphQuery(graph)
         one, other = explorer.entities[a], explorer.entities[b]
         every = [
-            query_results.matches(EVIL, explorer.find("script"), [EVIL]),
-            query_results.neighbours(one, explorer.neighbours(a)),
-            query_results.path(one, other, explorer.path(a, b)),
-            query_results.timeline(one, explorer.timeline(a)),
-            query_results.top("Character", explorer.top(9), 1),
+            query_results.matches(explorer, "script"),
+            query_results.matches(explorer, EVIL + "y"),
+            query_results.neighbours(explorer, EVIL),
+            query_results.path(explorer, one.name, other.name),
+            query_results.timeline(explorer, EVIL),
+            query_results.top(explorer, 9, "Character"),
             query_results.between(one, other, relationship_history.history(explorer, one, other, {})),
         ]
         for answer in every:

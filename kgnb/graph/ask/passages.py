@@ -47,6 +47,7 @@ _ENGLISH_END = re.compile(
 )
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U000323af]+")
 _WORD = re.compile(r"[^\W\d_]{3,}")
+_ENDINGS = ("ations", "ation", "ings", "ing", "als", "al", "ied", "ies", "ion", "ed", "es", "s", "e", "y")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,22 +136,7 @@ def terms(text: str) -> list[Term]:
 def _stem(word: str) -> str:
     """Return the word in lower case without one common English ending; at least three letters stay."""
     word = word.lower()
-    for ending in (
-        "ations",
-        "ation",
-        "ings",
-        "ing",
-        "als",
-        "al",
-        "ied",
-        "ies",
-        "ion",
-        "ed",
-        "es",
-        "s",
-        "e",
-        "y",
-    ):
+    for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word.removesuffix(ending)
     return word

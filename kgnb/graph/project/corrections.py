@@ -109,17 +109,7 @@ def _change_kind(corrector: Corrector, decision: Decision) -> bool:
     }
     label = decision.detail
     if label and (label, node.key) not in graph.nodes:
-        kept = (
-            "name",
-            "novel_id",
-            "task_id",
-            "extracted_by",
-            "confidence",
-            "chapters",
-            "count",
-            "description",
-        )
-        facts = {key: node.properties[key] for key in kept if key in node.properties}
+        facts = {key: node.properties[key] for key in _OF_ANY_KIND if key in node.properties}
         extra: dict[str, Value] = (
             {"kind": "", "aliases": node.texts("aliases")} if label == "Thing" else {"type": ""}
         )
@@ -204,5 +194,10 @@ _APPLY: Mapping[str, Callable[[Corrector, Decision], bool]] = {
     "protagonist": _set_protagonist,
     "note": _note,
 }
+_OF_ANY_KIND = (
+    *("name", "description", "chapters", "count"),
+    *("confidence", "extracted_by", "novel_id", "task_id"),
+)
+"""Properties that a character keeps where it becomes a place, an organization or a thing."""
 _OF_CHARACTERS = ("rename", "kind")
 """Corrections that change who is called what."""

@@ -37,7 +37,7 @@ from kgnb.render.kit.document import Kit
 from kgnb.render.kit.sections import build_kit
 from kgnb.render.picture import static
 
-__all__ = ["check_place", "to_csv", "to_cypher", "to_graphml", "to_json", "write"]
+__all__ = ["check_place", "to_csv", "to_cypher", "to_graphml", "to_json", "write", "write_whole"]
 
 
 def write(
@@ -90,7 +90,7 @@ def write(
     ):  # a model that plays the book reads them
         if is_folder(target, known):
             return _write_folder(target, folders[known](kit()))
-        return _write_whole(target, writers[known])
+        return write_whole(target, writers[known])
 
 
 def check_place(path: str | Path, format: str | None = None) -> None:
@@ -113,7 +113,7 @@ def check_place(path: str | Path, format: str | None = None) -> None:
     raise InputError("exchange.unwritable", path=place, reason=os.strerror(problem))
 
 
-def _write_whole(path: Path, fill: Callable[[IO[bytes]], object]) -> Path:
+def write_whole(path: Path, fill: Callable[[IO[bytes]], object]) -> Path:
     """Write a file with what ``fill`` writes and return its path; the old file stays until then. Raises
     InputError.
     """

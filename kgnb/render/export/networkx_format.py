@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from kgnb.core.messages import say
+from kgnb.core.errors import optional_package
 from kgnb.graph.model import Graph
 from kgnb.render.export.ordering import edges, node_id, nodes, shown_name
 
@@ -16,11 +15,7 @@ def to_networkx(graph: Graph) -> Any:
 
     Raises ImportError that names the install command when networkx is missing.
     """
-    try:
-        networkx = importlib.import_module("networkx")
-    except ImportError:
-        raise ImportError(say("explore.needs", package="networkx")) from None
-    made = networkx.MultiDiGraph()
+    made = optional_package("networkx").MultiDiGraph()
     for node in nodes(graph):
         made.add_node(node_id(node.ref), **{**node.properties, "label": shown_name(node), "kind": node.label})
     for edge in edges(graph):

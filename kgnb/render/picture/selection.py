@@ -62,18 +62,12 @@ def select(graph: Graph, limit: int) -> Selection:
     """Return the ``limit`` most important characters, with communities, and the ties between them;
     deterministic.
     """
-    people, ties = _people_and_ties(graph, limit)
-    _assign_communities(people, ties)
-    return Selection(people, ties)
-
-
-def _people_and_ties(graph: Graph, limit: int | None = None) -> tuple[list[Person], list[Tie]]:
-    """Return the ``limit`` most important persons (None: all) and the ties between them."""
     ranked = rank_characters(graph)[:limit]
     people = [Person(r.node, r.weight, r.chapters, r.first_chapter, NO_COMMUNITY) for r in ranked]
     ties = _ties(graph, {person.node.ref: i for i, person in enumerate(people)})
     _mark_drawn(ties, len(people))
-    return people, ties
+    _assign_communities(people, ties)
+    return Selection(people, ties)
 
 
 def _closeness(edge: GraphEdge) -> float:
