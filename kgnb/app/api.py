@@ -18,7 +18,7 @@ from kgnb.app.build_result import BuildResult
 from kgnb.app.context import App, open_app
 from kgnb.app.graphs import graph_and_history, graph_and_state, graph_counts
 from kgnb.app.shutdown import HOOKS, SHUTDOWN_DRAIN_SECONDS, SHUTDOWN_SECONDS, End
-from kgnb.core.errors import BuildStopped, InputError, SettingsError
+from kgnb.core.errors import BuildStopped, InputError, SettingsError, optional_package
 from kgnb.core.event_loop import LoopThread
 from kgnb.core.messages import say
 from kgnb.core.model import in_viewers_zone

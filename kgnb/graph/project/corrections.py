@@ -195,8 +195,8 @@ _APPLY: Mapping[str, Callable[[Corrector, Decision], bool]] = {
     "note": _note,
 }
 _OF_ANY_KIND = (
-    *("name", "description", "chapters", "count"),
-    *("confidence", "extracted_by", "novel_id", "task_id"),
+    *("name", "novel_id", "task_id", "extracted_by"),
+    *("confidence", "chapters", "count", "description"),
 )
 """Properties that a character keeps where it becomes a place, an organization or a thing."""
 _OF_CHARACTERS = ("rename", "kind")
