@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic_core import to_jsonable_python
@@ -44,14 +44,8 @@ async def fix(args: argparse.Namespace, settings: Settings) -> int:
             text = write_corrections(found, title).encode()
             await asyncio.to_thread(write_whole, args.save, lambda out: out.write(text))
             return show(args, {"path": str(args.save)}, lambda: [say("corrections.saved", path=args.save)])
-    return show(args, to_jsonable_python(found), lambda: _lines(found))
-
-
-def _lines(found: Sequence[Decision]) -> Iterator[str]:
-    """Yield a line for each decision, or that there is none."""
-    yield from map(decision_line, found)
-    if not found:
-        yield say("corrections.none")
+    lines = list(map(decision_line, found)) or [say("corrections.none")]
+    return show(args, to_jsonable_python(found), lambda: lines)
 
 
 def _told(args: argparse.Namespace, task: int, done: Sequence[Applied]) -> int:

@@ -96,7 +96,9 @@ def book_history(
         found.standing.end_chapter(chapter)
     order = {name: place for place, name in enumerate(known_since)}
     for person in people.values():
-        _add_chapters_of_node(person)
+        unexplained = set(person.node.numbers("chapters")).difference(*person.chapters.values())
+        if unexplained:  # by any row
+            person.chapters[""] |= unexplained
         person.since = _known_since(person, found.joined, known_since, order)
     turns = found.standing.turns_of(edges)
     ties = {key: _all_chapters(key, edge, found.ties[key].values(), people) for key, edge in edges.items()}
@@ -239,13 +241,6 @@ def _bearers(people: Mapping[NodeKey, PersonHistory]) -> dict[str, NodeKey]:
     return found | {person.node.text("name") or ref[1]: ref for ref, person in people.items()}
 
 
-def _add_chapters_of_node(person: PersonHistory) -> None:
-    """Add the character's chapters in the graph that no row explains, under the name ""."""
-    told = set[int]().union(*person.chapters.values())
-    if rest := set(person.node.numbers("chapters")) - told:
-        person.chapters[""] |= rest
-
-
 def _known_since(
     person: PersonHistory, joined: Mapping[str, int], known: KnownSince, order: Mapping[str, int]
 ) -> dict[str, int]:
@@ -278,8 +273,10 @@ def _all_chapters(
     """
     kept: dict[tuple[int, str, str], TieChapter] = {}
     own = set(edge.numbers("chapters")) if edge else set[int]()
+    source, target = people[ends[0]], people[ends[2]]
     for here in (one for one in told if not own or one.chapter in own):
-        key = here.chapter, *_unknown(here, people[ends[0]], people[ends[2]])
+        number = here.chapter
+        key = number, source.unknown(here.source, number), target.unknown(here.target, number)
         if key not in kept or (here.strength, here.quote) > (kept[key].strength, kept[key].quote):
             kept[key] = here
     chapters = {number for number, *_ in kept}
@@ -288,10 +285,3 @@ def _all_chapters(
     quote = edge.text("evidence") if edge and len(own) == 1 else ""  # of what the tie follows from
     rest = [TieChapter(number, strength, quote) for number in missing]
     return sorted([*kept.values(), *rest], key=lambda here: here.chapter)
-
-
-def _unknown(here: TieChapter, source: PersonHistory, target: PersonHistory) -> tuple[str, str]:
-    """Return the names of source and target that a reader of the chapter doesn't know yet, "" for each known
-    one.
-    """
-    return source.unknown(here.source, here.chapter), target.unknown(here.target, here.chapter)

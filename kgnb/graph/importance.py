@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey, group_of
@@ -14,12 +14,10 @@ ACQUAINTANCE_WEIGHT = 0.45
 
 @dataclass(slots=True)
 class RankedCharacter:
-    """A character with its importance ``weight``, 0-1, and its number of ``chapters``."""
+    """A character with its importance ``weight``, 0-1."""
 
     node: GraphNode
     weight: float
-    chapters: int
-    first_chapter: int
 
     @property
     def name(self) -> str:
@@ -46,23 +44,22 @@ def rank_characters(graph: Graph) -> list[RankedCharacter]:
     Weight: 0.4 × presence (chapters, logarithmic) + 0.35 × square root of the weighted degree + 0.25 ×
     protagonist score / 100; the first two relative to the highest in the graph.
     """
-    chapters: defaultdict[NodeKey, list[int]] = defaultdict(list)
+    chapters: Counter[NodeKey] = Counter()
     degree: defaultdict[NodeKey, float] = defaultdict(float)
     for edge in graph.edges.values():
         if edge.type == "APPEARS_IN" and edge.target in graph.nodes:
-            chapters[edge.source].append(int(graph.nodes[edge.target].number("chapter_number")))
+            chapters[edge.source] += 1
         elif is_tie(edge):
             degree[edge.source] += edge_weight(edge)
             degree[edge.target] += edge_weight(edge)
     nodes = [n for n in graph.nodes.values() if n.label == "Character"]
-    most_chapters = max((len(chapters[n.ref]) for n in nodes), default=0)
+    most_chapters = max((chapters[n.ref] for n in nodes), default=0)
     highest_degree = max((degree[n.ref] for n in nodes), default=0.0)
     ranking = []
     for node in nodes:
-        seen = chapters[node.ref]
         score = min(100.0, max(0.0, node.number("protagonist_score"))) / 100
-        presence = math.log1p(len(seen)) / math.log1p(most_chapters) if most_chapters else 0.0
+        presence = math.log1p(chapters[node.ref]) / math.log1p(most_chapters) if most_chapters else 0.0
         centrality = math.sqrt(degree[node.ref] / highest_degree) if highest_degree else 0.0
         weight = 0.4 * presence + 0.35 * centrality + 0.25 * score
-        ranking.append(RankedCharacter(node, weight, len(seen), min(seen, default=0)))
+        ranking.append(RankedCharacter(node, weight))
     return sorted(ranking, key=lambda one: (-one.weight, one.node.key))

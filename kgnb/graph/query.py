@@ -74,17 +74,6 @@ class TimelineEntry:
     companions: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RankedEntity:
-    """An entity of a ranking; ``events``: its number of neighbours that are events, ``ties``: of all
-    others.
-    """
-
-    entity: Entity
-    ties: int
-    events: int
-
-
 class GraphQuery:
     """An index of one graph for queries, built once; later changes of the graph are not seen."""
 
@@ -275,18 +264,16 @@ class GraphQuery:
 
     # --- rankings
 
-    def top(self, count: int, kind: str = "Character") -> list[RankedEntity]:
+    def top(self, count: int, kind: str = "Character") -> list[Entity]:
         """Return the ``count`` most important entities of a kind, most important first.
 
         Characters by :func:`rank_characters`, other kinds by number of chapters.
         """
         if kind == "Character":
-            chosen = [self.entities[one.node.ref] for one in rank_characters(self.graph)[:count]]
-        else:
-            chosen = sorted((e for e in self.entities.values() if e.kind == kind), key=_presence)[:count]
-        return [RankedEntity(entity, *self._count_neighbours(entity.ref)) for entity in chosen]
+            return [self.entities[one.node.ref] for one in rank_characters(self.graph)[:count]]
+        return sorted((e for e in self.entities.values() if e.kind == kind), key=_presence)[:count]
 
-    def _count_neighbours(self, ref: NodeKey) -> tuple[int, int]:
+    def count_neighbours(self, ref: NodeKey) -> tuple[int, int]:
         """Return (number of neighbours that are no events, number of events)."""
         near = self._adjacent.get(ref, {})
         events = sum(other[0] == "Event" for other in near)

@@ -243,16 +243,17 @@ def top(query: GraphQuery, count: int, kind: str) -> QueryRows:
     """Return a table of the ``count`` most important entities of a kind."""
     rows = [
         {
-            "name": s.entity.name,
-            "aliases": list(s.entity.aliases),
-            "chapters": len(s.entity.chapters),
-            "first": s.entity.chapters[0] if s.entity.chapters else 0,
-            "last": s.entity.chapters[-1] if s.entity.chapters else 0,
-            "ties": s.ties,
-            "events": s.events,
-            "description": s.entity.description,
+            "name": e.name,
+            "aliases": list(e.aliases),
+            "chapters": len(e.chapters),
+            "first": min(e.chapters, default=0),
+            "last": max(e.chapters, default=0),
+            "ties": ties,
+            "events": events,
+            "description": e.description,
         }
-        for s in query.top(count, kind)
+        for e in query.top(count, kind)
+        for ties, events in [query.count_neighbours(e.ref)]
     ]
     title = say("explore.top", kind=say(f"explore.kind_{kind}"))
     note = say("explore.top_note", count=len(query.chapter_titles)) if rows else say("explore.nothing")

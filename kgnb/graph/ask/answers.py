@@ -121,7 +121,7 @@ def stranger_note(question: Question, query: GraphQuery, until: int | None = Non
     """
     words, name = texts(question.lang), question.stranger
     note = [words["ask.stranger_by" if until else "ask.stranger"].format(name=name, chapter=until)]
-    people = [one.entity.name for one in query.top(LISTED)]
+    people = [one.name for one in query.top(LISTED)]
     if HAN.search(name) and people and not any(map(HAN.search, people)):
         note.append(words["ask.other_script"])
         note.append(words["ask.nearest"].format(near=words["ask.comma"].join(people)))
@@ -473,7 +473,7 @@ def _with(asked: _Asked) -> list[Sentence]:
 def _count(asked: _Asked) -> list[Sentence]:
     """Return the number of characters, with the most important ones."""
     people = [e for e in asked.query.entities.values() if e.kind == "Character"]
-    top = asked.names(one.entity for one in asked.query.top(LISTED))
+    top = asked.names(asked.query.top(LISTED))
     return [Sentence(asked.word("people", n=len(people), top=top))]
 
 

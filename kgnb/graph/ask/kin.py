@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from kgnb.core.labels import Lang
@@ -11,6 +11,7 @@ from kgnb.graph.ask.question import kin_says, kin_words
 from kgnb.graph.model import GraphEdge, group_of
 from kgnb.graph.query import Entity, GraphQuery
 
+_SEXES, _AGES = ("man", "woman"), ("elder", "younger")
 _OPPOSITE = {"elder": "younger", "younger": "elder", "man": "woman", "woman": "man"}
 
 _CHAIN = re.compile("的|['’]s? ")
@@ -79,7 +80,7 @@ def _fits(
     says = kin_says(lang)
     if edge.type == "FAMILY":  # an uncle is no aunt, a relative may be both
         return word in says["any_kin"].split() or word in edge.text("evidence")
-    wanted = {k for k in _OPPOSITE if re.search(says[k], word, re.IGNORECASE)}
+    wanted = _said(word, _OPPOSITE, says)
     if re.search(says["both"], word, re.IGNORECASE) or not wanted:
         return True
     known = _ages(one, other, edge.text("evidence"), lang) | sexes(other, query, lang)
@@ -96,7 +97,7 @@ def sexes(one: Entity, query: GraphQuery, lang: Lang, by_spouse: bool = True) ->
     character, or (``by_spouse``) the opposite of its spouses; else an empty set.
     """
     says, forms = kin_says(lang), (one.name, *one.aliases)
-    known = {sex for sex in ("man", "woman") if any(re.search(says[f"titles_{sex}"], form) for form in forms)}
+    known = {sex for sex in _SEXES if any(re.search(says[f"titles_{sex}"], form) for form in forms)}
     family = [
         (near.entity, edge)
         for near in query.neighbours(one.ref)
@@ -105,7 +106,7 @@ def sexes(one: Entity, query: GraphQuery, lang: Lang, by_spouse: bool = True) ->
     ]
     for near, edge in family:
         before = _word_before(forms, _without_names(near, edge.text("evidence")))
-        known |= {sex for sex in ("man", "woman") if before and re.search(says[sex], before, re.IGNORECASE)}
+        known |= _said(before, _SEXES, says)
     if not known and by_spouse:
         spouses = (near for near, edge in family if edge.type == "SPOUSE")
         known = {_OPPOSITE[sex] for near in spouses for sex in sexes(near, query, lang, by_spouse=False)}
@@ -119,13 +120,12 @@ def _ages(one: Entity, other: Entity, quote: str, lang: Lang) -> set[str]:
         _word_before((who.name, *who.aliases), _without_names(near, quote))
         for who, near in ((other, one), (one, other))
     )
-    ages = [key for key in ("elder", "younger") if own and re.search(says[key], own, re.IGNORECASE)]
-    ages += [
-        _OPPOSITE[key]
-        for key in ("elder", "younger")
-        if theirs and re.search(says[key], theirs, re.IGNORECASE)
-    ]
-    return set(ages)
+    return _said(own, _AGES, says) | {_OPPOSITE[key] for key in _said(theirs, _AGES, says)}
+
+
+def _said(word: str, of: Iterable[str], says: Mapping[str, str]) -> set[str]:
+    """Return which of "man", "woman", "elder", "younger" the kinship word says; none for ""."""
+    return {key for key in of if word and re.search(says[key], word, re.IGNORECASE)}
 
 
 def _without_names(one: Entity, quote: str) -> str:

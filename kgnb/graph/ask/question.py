@@ -109,8 +109,10 @@ def _framed(text: str, lang: Lang, masked: str, entities: Sequence[Entity]) -> Q
     asked = masked.replace(_PERSON, " ").replace(_OTHER, " ")
     wanted = next((k for k, p in _data(lang)["wanted"].items() if re.search(p, masked, re.IGNORECASE)), "")
     found = Question(text, lang, tuple(entities), without(asked, stop_words(lang)), wanted=wanted)
+    # Nothing is left without question words and words of being there.
+    asks_no_more = not terms(without(asked, [*stop_words(lang), *_data(lang)["presence"]]))
     for intent, pattern in _frames(lang):
-        if (match := pattern.search(masked)) and (intent not in _PLAIN or _asks_no_more(masked, lang)):
+        if (match := pattern.search(masked)) and (intent not in _PLAIN or asks_no_more):
             groups = match.groupdict()
             framed = tuple(
                 _place(masked, start)
@@ -248,14 +250,6 @@ def place_before(text: str, lang: Lang) -> bool:
 _PLAIN = frozenset({"who", "first", "last", "chapters", "where", "with", "there"})
 """Intents whose answer fits only a question that asks nothing else: "when does she appear", no "when does she
 propose", and "who is she", no "what is her first name"."""
-
-
-def _asks_no_more(masked: str, lang: Lang) -> bool:
-    """Return whether nothing is left of a masked question without its question words and words of being
-    there.
-    """
-    masked = masked.replace(_PERSON, " ").replace(_OTHER, " ")
-    return not terms(without(masked, [*stop_words(lang), *_data(lang)["presence"]]))
 
 
 def stop_words(lang: Lang) -> Sequence[str]:

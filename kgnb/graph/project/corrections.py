@@ -39,7 +39,8 @@ class Corrector:
         """
         if decision.kind not in _APPLY:
             return True
-        done = _APPLY[decision.kind](self, decision)
+        node = self.person(decision.names[0])
+        done = node is not None and _APPLY[decision.kind](self, node, decision)
         if decision.kind in _OF_CHARACTERS:
             self._people = None
         return done
@@ -62,13 +63,13 @@ class Corrector:
         return self.graph.nodes[found[0]] if len(found) == 1 else None
 
 
-def _rename(corrector: Corrector, decision: Decision) -> bool:
-    """Rename a character, its edges and its place in events; return False for an unknown name, or where the
-    new name is another character's.
+def _rename(corrector: Corrector, node: GraphNode, decision: Decision) -> bool:
+    """Rename a character, its edges and its place in events; return False where the new name is another
+    character's.
     """
-    graph, node, name = corrector.graph, corrector.person(decision.names[0]), decision.names[1]
-    if node is None or ("Character", name) in graph.nodes:
-        return node is not None and node.key == name
+    graph, name = corrector.graph, decision.names[1]
+    if ("Character", name) in graph.nodes:
+        return node.key == name
     aliases = [alias for alias in sorted({*node.texts("aliases"), node.key}) if alias != name]
     renamed = GraphNode("Character", name, {**node.properties, "name": name, "aliases": aliases})
     graph.nodes = {
@@ -96,13 +97,9 @@ def _move_edges(graph: Graph, moved: Mapping[NodeKey, NodeKey]) -> None:
     graph.edges = edges
 
 
-def _change_kind(corrector: Corrector, decision: Decision) -> bool:
-    """Remove a character, or make another kind of entity of it in the same chapters; return whether the name
-    is known.
-    """
-    graph, node = corrector.graph, corrector.person(decision.names[0])
-    if node is None:
-        return False
+def _change_kind(corrector: Corrector, node: GraphNode, decision: Decision) -> bool:
+    """Remove a character, or make another kind of entity of it in the same chapters; return True."""
+    graph = corrector.graph
     del graph.nodes[node.ref]
     graph.edges = {
         key: edge for key, edge in graph.edges.items() if node.ref not in (edge.source, edge.target)
@@ -117,13 +114,12 @@ def _change_kind(corrector: Corrector, decision: Decision) -> bool:
     return True
 
 
-def _tie(corrector: Corrector, decision: Decision) -> bool:
-    """Add a tie between two characters; return False unless both are known and different, and its chapter
+def _tie(corrector: Corrector, source: GraphNode, decision: Decision) -> bool:
+    """Add a tie between two characters; return False unless the second is known and another, and its chapter
     exists.
     """
-    graph, ends = corrector.graph, [corrector.person(name) for name in decision.names]
-    source, target = ends[0], ends[1]
-    if source is None or target is None or source is target:
+    graph, target = corrector.graph, corrector.person(decision.names[1])
+    if target is None or source is target:
         return False
     one, other = (
         (source, target)
@@ -152,41 +148,38 @@ def _tie(corrector: Corrector, decision: Decision) -> bool:
     return True
 
 
-def _untie(corrector: Corrector, decision: Decision) -> bool:
+def _untie(corrector: Corrector, node: GraphNode, decision: Decision) -> bool:
     """Remove the ties between two characters, of one type or all; return whether there was any."""
-    graph = corrector.graph
-    ends = {node.ref for name in decision.names if (node := corrector.person(name)) is not None}
+    graph, other = corrector.graph, corrector.person(decision.names[1])
+    if other is None or other is node:
+        return False
     gone = [
         key
         for key, edge in graph.edges.items()
-        if {edge.source, edge.target} == ends and len(ends) == 2 and decision.detail in ("", edge.type)
+        if {edge.source, edge.target} == {node.ref, other.ref} and decision.detail in ("", edge.type)
     ]
     for key in gone:
         del graph.edges[key]
     return bool(gone)
 
 
-def _set_protagonist(corrector: Corrector, decision: Decision) -> bool:
-    """Make a character a protagonist or not, its score to match; return whether the name is known."""
-    node = corrector.person(decision.names[0])
-    if node is not None:
-        yes = decision.detail == "yes"
-        score = int(node.number("protagonist_score"))
-        score = max(score, PROTAGONIST_SCORE) if yes else min(score, PROTAGONIST_SCORE - 1)
-        node.properties = {**node.properties, "is_protagonist": yes, "protagonist_score": score}
-    return node is not None
+def _set_protagonist(_: Corrector, node: GraphNode, decision: Decision) -> bool:
+    """Make a character a protagonist or not, its score to match; return True."""
+    yes = decision.detail == "yes"
+    score = int(node.number("protagonist_score"))
+    score = max(score, PROTAGONIST_SCORE) if yes else min(score, PROTAGONIST_SCORE - 1)
+    node.properties = {**node.properties, "is_protagonist": yes, "protagonist_score": score}
+    return True
 
 
-def _note(corrector: Corrector, decision: Decision) -> bool:
-    """Set or (for "") remove a character's note; return whether the name is known."""
-    node = corrector.person(decision.names[0])
-    if node is not None:
-        rest = {key: value for key, value in node.properties.items() if key != "note"}
-        node.properties = {**rest, "note": decision.detail} if decision.detail else rest
-    return node is not None
+def _note(_: Corrector, node: GraphNode, decision: Decision) -> bool:
+    """Set or (for "") remove a character's note; return True."""
+    rest = {key: value for key, value in node.properties.items() if key != "note"}
+    node.properties = {**rest, "note": decision.detail} if decision.detail else rest
+    return True
 
 
-_APPLY: Mapping[str, Callable[[Corrector, Decision], bool]] = {
+_APPLY: Mapping[str, Callable[[Corrector, GraphNode, Decision], bool]] = {
     "rename": _rename,
     "kind": _change_kind,
     "tie": _tie,

@@ -123,12 +123,6 @@ class TieFacts(Facts):
     strengths: dict[int, int] = field(default_factory=dict)  # chapter id → the chapter's maximum
     odds: float = 0.0  # of what rules read, added up over the chapters
 
-    def add_label(self, word: str, here: ResolvedChapter) -> None:
-        """Count the reply's own word for a tie in chapter ``here``, for a tie whose word is no
-        relationship type.
-        """
-        self.labels.setdefault(word, set()).add(here.chapter.number)
-
     def label_properties(self) -> dict[str, Value]:
         """Return ``label`` (first word) and, for several words, ``labels`` (sorted) and ``label_chapters``
         ("1,5,7").

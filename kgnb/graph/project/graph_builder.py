@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.model import Chapter, Novel, TaskConfig
@@ -95,15 +95,12 @@ class GraphBuilder:
             return
         counted = [e for e in self._spelling.entries if e.mentions and e.kind == "Character"]
         known = {form for entry in counted for form in (entry.name, *entry.aliases)}
-        self._not_in_book = absent.not_in_book(self._character_key, known, find_in_text)
+        key, form = self._resolver.node_key, self._form
+        self._not_in_book = absent.not_in_book(lambda n: key("Character", form(n)), known, find_in_text)
 
     def count_split(self, count_names: CountNames) -> None:
         """Count in the texts the names of persons whom splits changed; to be called before :meth:`add`."""
         self._resolver.count_split(count_names)
-
-    def _character_key(self, name: str) -> NodeKey:
-        """Return the key of the character with this name, in any spelling."""
-        return self._resolver.node_key("Character", self._form(name))
 
     def add(self, chapter: Chapter, row: RecordRow) -> None:
         """Add the next chapter's row."""
@@ -278,17 +275,14 @@ class GraphBuilder:
         if type_ in SYMMETRIC_RELATIONS and target < source:
             source, target = target, source
         facts = self._ties[source, type_, target]
-        facts.add_claim(here, relation, lambda: self._count_named((source, target), relation.evidence))
+        is_named, quote = self._resolver.is_named, relation.evidence
+        facts.add_claim(here, relation, lambda: is_named(source[1], quote) + is_named(target[1], quote))
         facts.odds += odds(relation.confidence)
         facts.add_texts(description=relation.description)
         chapter = here.chapter.id
         facts.strengths[chapter] = max(facts.strengths.get(chapter, 0), relation.strength)
         if label:
-            facts.add_label(label, here)
-
-    def _count_named(self, ends: Iterable[NodeKey], quote: str) -> int:
-        """Return how many of the ends have a name in the quote."""
-        return sum(self._resolver.is_named(end[1], quote) for end in ends)
+            facts.labels.setdefault(label, set()).add(here.chapter.number)
 
     def _add_structural(self, here: ResolvedChapter, relation: Relation, edge: EdgeKey, label: str) -> None:
         facts = (self._lasting if edge[1] == "BELONGS_TO" else here.edges)[edge]

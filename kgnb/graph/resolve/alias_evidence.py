@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, combinations
+from itertools import combinations
 from typing import NamedTuple
 
 from kgnb.extract.binomial import binomial_tail
@@ -237,12 +237,8 @@ class AliasEvidence:
             self._cached_uses[key] = found
         return found
 
-    def _find_uses(self, names: Iterable[str]) -> _Uses:
+    def _find_uses(self, names: Collection[str]) -> _Uses:
         """Return the mentions, groups and chapters that have any of the names; without cache."""
-        mentions, groups = (_numbers(of, names) for of in (self._mentions_of, self._groups_of))
+        mentions = {i for name in names for i in self._mentions_of.get(name, ())}
+        groups = {i for name in names for i in self._groups_of.get(name, ())}
         return _Uses(mentions, groups, Counter(self._chapter_of_mention[i] for i in mentions))
-
-
-def _numbers(of: Mapping[str, array[int]], names: Iterable[str]) -> set[int]:
-    """Return the union of the numbers of the names."""
-    return set(chain.from_iterable(of.get(name, ()) for name in names))

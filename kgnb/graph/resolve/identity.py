@@ -160,12 +160,6 @@ class Persons:
         known = self._chapters_of, self.evidence.joined_names, self._table.labels
         return any(name in names for names in known)
 
-    def chapters_calling(self, person: str, alias: str) -> set[int]:
-        """Return the positions (from 0) of the chapters whose replies list ``alias`` for a name of
-        ``person``.
-        """
-        return self.evidence.joining_chapters(self.names_of(person), (alias,))
-
     def accepts_alias(self, person: str, alias: str) -> bool:
         """Return whether ``alias`` counts as another name of ``person``.
 

@@ -125,7 +125,7 @@ def _reasons(
     names: NameResolution, name: str, aliases: Sequence[str], renamed: Collection[str]
 ) -> tuple[NameReason, ...]:
     """Return the reason of each alias: a merge, a rename, a spelling, replies or the name table."""
-    merged = _merge_reasons(names.persons, name)
+    merged, own = _merge_reasons(names.persons, name), names.persons.names_of(name)
     found = []
     for alias in aliases:
         if alias in renamed:
@@ -134,7 +134,7 @@ def _reasons(
             found.append(merged[alias])
         elif folded(alias) == folded(name) or names.form(alias) != alias:
             found.append(NameReason(alias, names.form(alias), "spelling"))
-        elif chapters := names.persons.chapters_calling(name, alias):
+        elif chapters := names.persons.evidence.joining_chapters(own, (alias,)):
             found.append(NameReason(alias, name, "called", str(len(chapters))))
         else:
             found.append(NameReason(alias, name, "table"))

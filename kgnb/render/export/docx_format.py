@@ -60,7 +60,7 @@ class _Document:
         }
         self.document.add_heading(kit.title, 0)
         for told in kit.about:
-            self._fill(self.document.add_paragraph(), told.parts)
+            self._fill(self.document.add_paragraph()._p, told.parts)
         self._contents(parts)
         for part in parts:
             self._section(part, 1)
@@ -87,7 +87,7 @@ class _Document:
         bookmark = self._bookmarks[id(section)]
         number = bookmark.removeprefix("_Toc")
         self._add(heading._p, "w:bookmarkStart", id=number, name=bookmark)
-        self._fill(heading, (section.title,))
+        self._fill(heading._p, (section.title,))
         self._add(heading._p, "w:bookmarkEnd", id=number)
         for told in section.lines:
             self._line(told)
@@ -97,7 +97,7 @@ class _Document:
             self._section(one, level + 1, own_page=bool(index and one.ref))
 
     def _line(self, told: Line) -> None:
-        self._fill(self.document.add_paragraph(style="List Bullet"), told.parts)
+        self._fill(self.document.add_paragraph(style="List Bullet")._p, told.parts)
         for quote in told.quotes:
             where = f" {say('kit.cited', chapter=quote.chapter)}" if quote.chapter else ""
             paragraph = self.document.add_paragraph(f"“{quote.text}”{where}", style="Quote")
@@ -113,12 +113,9 @@ class _Document:
         for row, cells in zip(made._tbl.tr_lst, rows, strict=True):
             for cell, parts, share in zip(row.tc_lst, cells, widths, strict=True):
                 cell.get_or_add_tcPr().get_or_add_tcW().set(self._qn("w:w"), str(share))
-                self._fill_element(cell.p_lst[0], parts)
+                self._fill(cell.p_lst[0], parts)
 
     def _fill(self, paragraph: Any, parts: Cell) -> None:
-        self._fill_element(paragraph._p, parts)
-
-    def _fill_element(self, paragraph: Any, parts: Cell) -> None:
         for part in parts:
             bookmark = self._of_entity.get(part.ref) if isinstance(part, Link) else None
             holder = self._add(paragraph, "w:hyperlink", anchor=bookmark) if bookmark else paragraph

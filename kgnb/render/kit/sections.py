@@ -65,7 +65,7 @@ class _Builder:
 
     def _of(self, kind: str) -> list[Entity]:
         """The entities of a kind, the most important first."""
-        return [one.entity for one in self._query.top(len(self._query.entities), kind)]
+        return self._query.top(len(self._query.entities), kind)
 
     # --- entities
 

@@ -29,7 +29,7 @@ _FOES = 0.2
 class Person(RankedCharacter):
     """A character in the picture; ``community`` numbers groups of closely tied characters."""
 
-    community: int = 0
+    community: int = NO_COMMUNITY
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ def select(graph: Graph, limit: int) -> Selection:
     deterministic.
     """
     ranked = rank_characters(graph)[:limit]
-    people = [Person(r.node, r.weight, r.chapters, r.first_chapter, NO_COMMUNITY) for r in ranked]
+    people = [Person(r.node, r.weight) for r in ranked]
     ties = _ties(graph, {person.node.ref: i for i, person in enumerate(people)})
     _mark_drawn(ties, len(people))
     _assign_communities(people, ties)
