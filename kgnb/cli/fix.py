@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pydantic_core import to_jsonable_python
 
@@ -66,27 +65,20 @@ def _wanted(args: argparse.Namespace) -> list[Decision]:
             return read_corrections(args.apply.read_bytes(), str(args.apply))
         except OSError as error:
             raise InputError("corrections.unreadable", path=args.apply, reason=error.strerror) from None
-
-    def one(kind: Kind, *names: str, detail: str = "") -> Decision:
-        return Decision(0, kind, names, detail=detail, reason=args.reason)
-
-    found = []
-    if args.rename:
-        found.append(one("rename", *args.rename))
-    if args.not_person:
-        found.append(one("kind", args.not_person, detail=args.kind))
-    if args.alias:
-        found.append(one("merge", *args.alias))
-    if args.no_tie:
-        found.append(one("untie", *args.no_tie[:2], detail="".join(args.no_tie[2:3])))
-    if args.tie:
-        source, type_, target = args.tie
-        since = (args.since, args.since) if args.since else None
-        found.append(replace(one("tie", source, target, detail=type_), chapters=since))
-    if args.protagonist:
-        found.append(one("protagonist", args.protagonist, detail="yes"))
-    if args.no_protagonist:
-        found.append(one("protagonist", args.no_protagonist, detail="no"))
-    if args.note:
-        found.append(one("note", args.note[0], detail=" ".join(args.note[1:])))
-    return found
+    no_tie, tie, note = args.no_tie or [], args.tie or [], args.note or []
+    given: list[tuple[Kind, list[str] | None, str]] = [
+        ("rename", args.rename, ""),
+        ("kind", args.not_person, args.kind),
+        ("merge", args.alias, ""),
+        ("untie", no_tie[:2], "".join(no_tie[2:3])),
+        ("tie", tie[::2], "".join(tie[1:2])),
+        ("protagonist", args.protagonist, "yes"),
+        ("protagonist", args.no_protagonist, "no"),
+        ("note", note[:1], " ".join(note[1:])),
+    ]
+    chapters = {"tie": (args.since, args.since)} if args.since else {}
+    return [
+        Decision(0, kind, tuple(names), chapters=chapters.get(kind), detail=detail, reason=args.reason)
+        for kind, names, detail in given
+        if names
+    ]

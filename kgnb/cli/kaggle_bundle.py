@@ -110,7 +110,7 @@ async def complete(args: argparse.Namespace, client: KaggleClient, bundle: Bundl
     """Adds what options and the account say to the metadata and the variables, and checks these."""
     meta = bundle.meta
     if meta["id"].startswith(f"{NOBODY}/") or args.owner:
-        owner = args.owner or (DRY_OWNER if is_dry(args) else await client.username())
+        owner = args.owner or (DRY_OWNER if args.dry_run else await client.username())
         meta["id"] = f"{owner}/{meta['id'].partition('/')[2]}"
     _apply_options(args, meta)
     check_metadata(meta)
@@ -118,7 +118,7 @@ async def complete(args: argparse.Namespace, client: KaggleClient, bundle: Bundl
     if wheels := bundle.variables.get("KGNB_WHEELS"):
         attach(meta, "dataset_sources", wheels)
     check_internet(meta, None if args.pypi else wheels)
-    if bundle.packed and not is_dry(args):
+    if bundle.packed and not args.dry_run:
         await _go_on(args, client, bundle)
     elif len(args.kernel) == 1 and not bundle.packed:
         bundle.variables.setdefault("KGNB_RESUME_FROM", args.kernel[0])
@@ -136,25 +136,13 @@ def _apply_options(args: argparse.Namespace, meta: Metadata) -> None:
             meta[key] = value
     if accelerator(meta) == "gpu" and not meta.get("machine_shape"):
         meta["machine_shape"] = GPU
-    if reads_with_own_model(args) and not (args.model_source or args.model):
+    if args.provider == PROVIDER and not (args.model_source or args.model):
         attach(meta, "model_sources", GPU_MODEL)
     for option in ("dataset", "kernel", "model_source"):
         for source in getattr(args, option):
             attach(meta, f"{option.removesuffix('_source')}_sources", source)
     for source in meta.get("model_sources", []):
         check_model(source)
-
-
-def reads_with_own_model(args: argparse.Namespace) -> bool:
-    """Return whether the run reads its books with a model that it serves itself (``push --provider
-    local``).
-    """
-    return getattr(args, "provider", None) == PROVIDER
-
-
-def is_dry(args: argparse.Namespace) -> bool:
-    """Return whether nothing is pushed (``push --dry-run``)."""
-    return bool(getattr(args, "dry_run", False))
 
 
 def attach(meta: Metadata, key: str, source: str) -> None:
@@ -194,11 +182,11 @@ def _variables(args: argparse.Namespace, meta: Metadata) -> dict[str, str]:
         if is_secret_name(name):
             raise InputError("kaggle.secret_set", name=name)
         variables[name] = value
-    if reads_with_own_model(args):
+    if args.provider == PROVIDER:
         variables["KGNB_PROVIDER_NAME"] = PROVIDER
     if args.model:
         variables["OPENAI_MODEL"] = args.model
-    if timeout := getattr(args, "timeout", None):  # a kill: the node must know it, to leave before
+    if timeout := args.timeout:  # a kill: the node must know it, to leave before
         variables.setdefault("KGNB_SESSION_SECONDS", str(timeout))
     if args.secrets_dataset:
         _check_secrets(args.secrets_dataset, meta)

@@ -19,7 +19,6 @@ from kgnb.cli.kaggle_bundle import (
     bundle_of_notebook,
     complete,
     named_bundle,
-    reads_with_own_model,
 )
 from kgnb.cli.options import warn
 from kgnb.core.endpoint import is_here
@@ -34,6 +33,7 @@ from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed
 from kgnb.kaggle.kernel_metadata import Metadata, accelerator
 from kgnb.kaggle.notebook_bundle import Wheel
 from kgnb.kaggle.secret_check import check_secrets
+from kgnb.llm.local import PROVIDER
 
 WORK = ("REDIS_HOST", "REDIS_SENTINEL", "KGNB_RESUME_FROM")
 """Variables that give a worker without a book something to do."""
@@ -163,7 +163,7 @@ def _check_work(args: argparse.Namespace, settings: Settings, bundle: Bundle) ->
         if own_worker and not able and not any(name in variables for name in WORK):
             raise InputError("kaggle.nothing_to_do")
         return
-    if able or "OPENAI_BASE_URL" in variables or reads_with_own_model(args):
+    if able or "OPENAI_BASE_URL" in variables or args.provider == PROVIDER:
         return
     if args.provider not in (None, "rules"):
         raise InputError("kaggle.provider_needs_key", provider=args.provider)
@@ -178,7 +178,7 @@ def _check_accelerator(args: argparse.Namespace, bundle: Bundle) -> None:
     kgnb's own notebooks use one only through a server in the notebook itself.
     """
     wanted = accelerator(bundle.meta)
-    if reads_with_own_model(args):
+    if args.provider == PROVIDER:
         if wanted != "gpu" or not bundle.packed:
             raise InputError("kaggle.local_needs_gpu")
         return

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kgnb.book.headings import number_of
 from kgnb.core.labels import Lang
@@ -181,18 +181,11 @@ def number_in_words(word: str) -> int:
     return found + (_ONES.index(ones) if found and ones in _ONES else 0)
 
 
-@cache
-def _data() -> dict[str, dict[str, Any]]:
-    """Return the tables of the data file; cached."""
-    with (Path(__file__).parent / "data" / "continuity.toml").open("rb") as file:
-        return tomllib.load(file)
-
-
 def _frames(
     lang: Lang, names: Mapping[str, NodeKey], kinds: Sequence[str]
 ) -> list[tuple[str, re.Pattern[str]]]:
     """Return (kind, pattern) of the frames of ``kinds``, with all ``names`` in place of {name}."""
-    data = _data()[lang]
+    data = tomllib.loads((Path(__file__).parent / "data" / "continuity.toml").read_text("utf-8"))[lang]
     who = f"(?P<name>{trie_pattern(names)})"
     frames = [(kind, frame) for kind in kinds for frame in data[kind]]
     return [

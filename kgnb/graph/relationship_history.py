@@ -73,7 +73,7 @@ def history(
         PairChapter(
             number,
             query.chapter_titles.get(number, ""),
-            tuple(sorted(edges_in[number], key=lambda e: (-_strength(e.properties), e.type))),
+            tuple(sorted(edges_in[number], key=lambda e: (-e.number("strength"), e.type))),
             tuple(sorted(events_in[number])),
         )
         for number in sorted({*edges_in, *events_in, *common})
@@ -88,19 +88,16 @@ def _properties_in(
     """
     source, target = query.entities[edge.source], query.entities[edge.target]
     labels = {edge.text("label"), *edge.texts("labels")}
-    found: dict[str, Value] = {}
-    for relation in relations:
-        name = type_in_pair(relation.type, types, labels)
-        if name != edge.type or not _is_between(relation, name, source, target):
-            continue
-        found["strength"] = max(_strength(found), relation.strength)
+    told = [one for one in relations if type_in_pair(one.type, types, labels) == edge.type]
+    told = [one for one in told if _is_between(one, edge.type, source, target)]
+    if not told:  # no row, or one that another program's task wrote: only the edge itself is known
+        return {key: edge.properties[key] for key in ("label", "position", "role") if key in edge.properties}
+    found: dict[str, Value] = {"strength": max(one.strength for one in told)}
+    for relation in told:
         texts = {"description": relation.description, "evidence": relation.evidence}
         texts["label"] = relation.type if relation.type in labels else ""
         found |= {key: text for key, text in texts.items() if text and key not in found}
-    if found:
-        return found
-    # No row, or one that another program's task wrote: only the edge itself is known.
-    return {key: edge.properties[key] for key in ("label", "position", "role") if key in edge.properties}
+    return found
 
 
 def is_in_graph(relation: Relation, query: GraphQuery, chapter: int) -> bool:
@@ -136,9 +133,3 @@ def _is_between(relation: Relation, type_: str, source: Entity, target: Entity) 
 def _is_called(name: str, entity: Entity) -> bool:
     """Return whether a name is the entity's name or alias, by its letters."""
     return letters(name) in {letters(own) for own in (entity.name, *entity.aliases)}
-
-
-def _strength(properties: Mapping[str, Value]) -> int:
-    """Return the strength in an edge's properties; 0 without one."""
-    value = properties.get("strength")
-    return value if isinstance(value, int) else 0

@@ -226,23 +226,18 @@ class Search:
         """Return at most ``limit`` passages with their scores, the highest first; passages without any search
         term are left out.
         """
-        return [replace(self.every[i], score=round(self._near[i], 3)) for i in self._order[:limit]]
+        return [replace(self.every[i], score=round(score, 3)) for score, i in self._ranked[:limit]]
 
     @cached_property
-    def _near(self) -> list[float]:
-        """Scores by position of the passage; the best passages also get the weight of their best two
-        neighbouring sentences.
+    def _ranked(self) -> list[tuple[float, int]]:
+        """(score, position) of the passages with any search term, highest score first; the best also get the
+        weight of their best two neighbouring sentences.
         """
         order = sorted((i for i, score in enumerate(self._scores) if score), key=lambda i: -self._scores[i])
         scores = list(self._scores)
         for i in order[:LOOKED_INTO]:
             scores[i] += self._nearness(i)
-        return scores
-
-    @cached_property
-    def _order(self) -> list[int]:
-        """Positions of the passages with any search term, highest score first."""
-        return sorted((i for i, score in enumerate(self._near) if score), key=lambda i: (-self._near[i], i))
+        return sorted(((scores[i], i) for i in order), key=lambda one: (-one[0], one[1]))
 
     def shown(self, limit: int) -> list[Passage]:
         """Return at most ``limit`` passages, those of :meth:`best` in its order, each cut to its best window

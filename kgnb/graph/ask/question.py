@@ -114,6 +114,7 @@ def _framed(text: str, lang: Lang, masked: str, entities: Sequence[Entity]) -> Q
     for intent, pattern in _frames(lang):
         if (match := pattern.search(masked)) and (intent not in _PLAIN or asks_no_more):
             groups = match.groupdict()
+            number = groups.get("n") or ""
             framed = tuple(
                 _place(masked, start)
                 for start, _ in match.regs[1:]
@@ -124,14 +125,9 @@ def _framed(text: str, lang: Lang, masked: str, entities: Sequence[Entity]) -> Q
                 intent=intent,
                 framed=framed,
                 kin_word=groups.get("kin") or "",
-                number=_number(groups.get("n") or ""),
+                number=number_in_words(number) or number_in_words(number.upper()),
             )
     return found
-
-
-def _number(word: str) -> int:
-    """Return the number that a word means, in digits or words; 0 for no number."""
-    return number_in_words(word) or number_in_words(word.upper())
 
 
 def _place(masked: str, start: int) -> int:

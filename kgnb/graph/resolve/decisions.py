@@ -197,17 +197,14 @@ class _Combiner:
             self._link(own, other, decision.id)
         for name in leaving:
             self._apart[first][name] = self._apart[name][first] = decision.id
-            self._unprefer(name)
+            self._preferred.pop(name, None)
         self._split_off.setdefault(first, []).extend(sorted(leaving))
-        self._unprefer(own)
+        self._preferred.pop(own, None)
         self._prefer(own, self._group(own))
 
     def _prefer(self, name: str, group: _Group) -> None:
         self._preferred[name] = None
         group.preferred = {*group.preferred.intersection(self._preferred), name}
-
-    def _unprefer(self, name: str) -> None:
-        self._preferred.pop(name, None)
 
     def _group(self, name: str) -> _Group:
         """Return the group of a name, a new one for a name without group."""
