@@ -34,15 +34,13 @@ def _cost_lines(found: dict[str, Any]) -> list[str]:
     counts = {"completed": found["completed"], "chapters": found["chapters"]}
     head = say("cost.head", task=found["task_id"], name=one_line(found["name"]), **counts)
     lines = [head, *terminal.plain_lines(terminal.Rows(_models_table(found)))]
-    wasted, left = found["wasted"], found["left"]
-    if wasted["requests"]:
-        tokens = compact(wasted["prompt_tokens"] + wasted["completion_tokens"])
-        key = "cost.wasted" if wasted["cost"] is None else "cost.wasted_money"
-        lines.append(say(key, requests=wasted["requests"], tokens=tokens, money=money(wasted["cost"] or 0)))
-    if left["chapters"] and left["prompt_tokens"] is not None:
-        tokens = compact(left["prompt_tokens"] + left["completion_tokens"])
-        key = "cost.left" if left["cost"] is None else "cost.left_money"
-        lines.append(say(key, chapters=left["chapters"], tokens=tokens, money=money(left["cost"] or 0)))
+    for what, counted in (("wasted", "requests"), ("left", "chapters")):
+        part = found[what]
+        if part[counted] and part["prompt_tokens"] is not None:
+            tokens = compact(part["prompt_tokens"] + part["completion_tokens"])
+            key = f"cost.{what}" if part["cost"] is None else f"cost.{what}_money"
+            facts = {counted: part[counted], "tokens": tokens, "money": money(part["cost"] or 0)}
+            lines.append(say(key, **facts))
     unpriced = [one["provider"] for one in found["models"] if one["cost"] is None and one["requests"]]
     if unpriced:
         lines.append(say("cost.no_price", provider=one_line(unpriced[0])))

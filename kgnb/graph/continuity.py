@@ -76,11 +76,7 @@ def contradictions(graph: Graph, texts: Iterable[tuple[int, str]] = ()) -> list[
 
 def _parents(graph: Graph) -> Iterator[Contradiction]:
     """Yield children of more than two parents, and pairs of persons who are each other's parent."""
-    chapters = {
-        node.key: int(node.number("chapter_number"))
-        for node in graph.nodes.values()
-        if node.label == "Chapter"
-    }
+    chapters = {node.key: number for number, node in graph.chapters()}
     parents: defaultdict[NodeKey, dict[NodeKey, tuple[int, str]]] = defaultdict(dict)
     for edge in graph.edges.values():
         if edge.type == "PARENT_OF" and edge.text("evidence"):

@@ -163,6 +163,12 @@ class Graph:
     edges: dict[EdgeKey, GraphEdge] = field(default_factory=dict)
     dropped: dict[str, frozenset[int]] = field(default_factory=dict, compare=False)
 
+    def chapters(self) -> list[tuple[int, GraphNode]]:
+        """Return (number, node) of each chapter, in order of the numbers."""
+        nodes = (node for node in self.nodes.values() if node.label == "Chapter")
+        found = ((number, node) for node in nodes for number in node.numbers("chapter_number"))
+        return sorted(found, key=lambda chapter: chapter[0])
+
     def counts(self) -> dict[str, int]:
         """Return label → number of nodes and type → number of edges, in one dict."""
         return dict(Counter([*(label for label, _ in self.nodes), *(type_ for _, type_, _ in self.edges)]))

@@ -79,13 +79,7 @@ class GraphQuery:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        chapters = [
-            (number, node)
-            for node in graph.nodes.values()
-            if node.label == "Chapter"
-            for number in node.numbers("chapter_number")
-        ]
-        chapters.sort(key=lambda chapter: chapter[0])
+        chapters = graph.chapters()
         self.chapter_titles = {number: node.text("title") for number, node in chapters}
         """Chapter number → title, in order."""
         self.chapter_numbers = {int(node.key): n for n, node in chapters if node.key.isdecimal()}
@@ -97,7 +91,8 @@ class GraphQuery:
             node.ref: self._entity(node) for node in graph.nodes.values() if node.label in KINDS
         }
         by_presence = sorted(self.entities.values(), key=_presence)
-        self._names = NameIndex((e.ref, e.name, e.aliases) for e in by_presence)
+        self.names = NameIndex((e.ref, e.name, e.aliases) for e in by_presence)
+        """Names and aliases of entities of any kind, those of most chapters first."""
 
     def _index_edges(self) -> None:
         nodes = self.graph.nodes
@@ -143,7 +138,7 @@ class GraphQuery:
         if found:
             names = ", ".join(e.name for e in found[: 2 * MAX_SUGGESTIONS])
             raise InputError("explore.ambiguous", name=shown, found=names)
-        if close := self.similar_names(name):
+        if close := self.names.nearest(name):
             raise InputError("explore.unknown", name=shown, close=", ".join(close))
         raise InputError("explore.unknown_quite", name=shown)
 
@@ -151,19 +146,8 @@ class GraphQuery:
         """Return the entities with this name that have the first kind found, as a name doesn't tell
         kinds apart.
         """
-        found = sorted((self.entities[ref] for ref in self._names.bearers(name)), key=_presence)
+        found = sorted((self.entities[ref] for ref in self.names.bearers(name)), key=_presence)
         return [entity for entity in found if entity.kind == found[0].kind]
-
-    def bearers(self, name: str) -> list[NodeKey]:
-        """Return the entities of any kind with this name or alias, see :class:`NameIndex`; [] if there is
-        none."""
-        return self._names.bearers(name)
-
-    def similar_names(self, name: str) -> list[str]:
-        """Return the book's names and aliases most like ``name``, the nearest first; see
-        :meth:`NameIndex.nearest`.
-        """
-        return self._names.nearest(name)
 
     def find(self, text: str) -> list[Entity]:
         """Return the entities with ``text`` in a name or in the description, compared by letters alone.

@@ -107,7 +107,7 @@ def is_in_graph(relation: Relation, query: GraphQuery, chapter: int) -> bool:
     False where the reader's corrections or the rest of the book speak against it. Between other than two
     characters any edge counts.
     """
-    for a, b in product(query.bearers(relation.source), query.bearers(relation.target)):
+    for a, b in product(query.names.bearers(relation.source), query.names.bearers(relation.target)):
         edges = query.edges(a, b)
         types = {edge.type for edge in edges}
         for edge in (one for one in edges if chapter in one.numbers("chapters")):

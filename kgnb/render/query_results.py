@@ -153,7 +153,7 @@ def matches(query: GraphQuery, text: str) -> QueryRows:
     ]
     note = say("explore.found", count=len(rows))
     if not rows:
-        close = query.similar_names(text)
+        close = query.names.nearest(text)
         note = say("explore.close", names=", ".join(close)) if close else say("explore.nothing")
     return QueryRows(say("explore.find", text=text), rows, note)
 

@@ -125,7 +125,7 @@ def stranger_note(question: Question, query: GraphQuery, until: int | None = Non
     if HAN.search(name) and people and not any(map(HAN.search, people)):
         note.append(words["ask.other_script"])
         note.append(words["ask.nearest"].format(near=words["ask.comma"].join(people)))
-    elif near := query.similar_names(name):
+    elif near := query.names.nearest(name):
         note.append(words["ask.nearest"].format(near=words["ask.comma"].join(near)))
     return " ".join(note)
 

@@ -181,7 +181,7 @@ def near_names(name: str, names: Names, query: GraphQuery) -> list[str]:
     刘倍 gives 刘备, which sounds the same, not 刘; Darcey gives Darcy; Mr. Darcy doesn't give Mr. Perry.
     """
     bare = _without_title(name)
-    similar = dict.fromkeys([*query.similar_names(name), *query.similar_names(bare)])
+    similar = dict.fromkeys([*query.names.nearest(name), *query.names.nearest(bare)])
     far = {
         one: edits(folded(name), folded(one)) for one in similar if is_misspelling(bare, _without_title(one))
     }

@@ -39,11 +39,7 @@ class _PageData:
 
     def __init__(self, graph: Graph, history: BookHistory) -> None:
         self._graph, self._history = graph, history
-        chapters = (node for node in graph.nodes.values() if node.label == "Chapter")
-        titles = {
-            number: node.text("title") for node in chapters for number in node.numbers("chapter_number")
-        }
-        self._titles = dict(sorted(titles.items()))
+        self._titles = {number: node.text("title") for number, node in graph.chapters()}
         self._chapter = {number: index for index, number in enumerate(self._titles)}
         self._ranked = rank_characters(graph)
         self._person = {one.node.ref: index for index, one in enumerate(self._ranked)}
