@@ -46,9 +46,9 @@ def make_parser() -> Parser:
     options.common_options(parser, default=None)
     commands = parser.add_commands("name")
     for group, adders in {
-        "books": (_add_build, _add_submit, _add_export, _add_copy, _add_import, _add_names),
-        "running": (_add_worker, _add_health, _add_doctor),
-        "looking": (_add_status, _add_chapter, _add_cost),
+        "books": (_add_build, _add_submit, _add_files, _add_names),
+        "running": (_add_worker, _add_checks),
+        "looking": (_add_looking,),
         "tasks": (_add_task, _add_dead),
         "providers": (_add_providers, _add_kaggle),
     }.items():
@@ -94,24 +94,18 @@ def _book_options(added: Parser) -> None:
     argument(added, "--again", action="store_true")
 
 
-def _add_export(commands: Commands[Parser]) -> None:
+def _add_files(commands: Commands[Parser]) -> None:
     added = command(commands, "export", "transfer:export_graph")
     options.book_argument(added)
     argument(added, "--format", choices=(*FORMATS, "zip"))
     argument(added, "--until", type=options.until, metavar="CHAPTER", text="until")
     shape = options.graph_file
     argument(added, "-o", "--output", type=shape, metavar="FILE", required=True, completes="file")
-
-
-def _add_import(commands: Commands[Parser]) -> None:
+    added = command(commands, "copy", "transfer:copy")
+    argument(added, "target", type=Path, metavar="FILE.db", completes="file", text="copy_target")
     added = command(commands, "import", "transfer:import_record")
     argument(added, "source", metavar="RECORD", completes="file", text="import_source")
     json_option(added)
-
-
-def _add_copy(commands: Commands[Parser]) -> None:
-    added = command(commands, "copy", "transfer:copy")
-    argument(added, "target", type=Path, metavar="FILE.db", completes="file", text="copy_target")
 
 
 def _add_names(commands: Commands[Parser]) -> None:
@@ -176,34 +170,25 @@ def _add_worker(commands: Commands[Parser]) -> None:
     argument(added, "--fail-fast", action="store_true")
 
 
-def _add_health(commands: Commands[Parser]) -> None:
+def _add_checks(commands: Commands[Parser]) -> None:
     added = command(commands, "health", "health:health")
     about = say("cli.help_within", seconds=HEALTHY_SECONDS)
     argument(added, "--within", type=options.seconds, default=HEALTHY_SECONDS, metavar="SECONDS", help=about)
-
-
-def _add_doctor(commands: Commands[Parser]) -> None:
     json_option(command(commands, "doctor", "doctor:doctor"))
 
 
 # --- looking
 
 
-def _add_status(commands: Commands[Parser]) -> None:
+def _add_looking(commands: Commands[Parser]) -> None:
     added = command(commands, "status", "status:show_status")
     json_option(added)
     argument(added, "--watch", action="store_true")
-
-
-def _add_chapter(commands: Commands[Parser]) -> None:
     added = command(commands, "chapter", "chapter:show_chapter", text="chapter_command")
     options.book_argument(added)
     options.chapter_argument(added)
     argument(added, "--raw", action="store_true")
     json_option(added)
-
-
-def _add_cost(commands: Commands[Parser]) -> None:
     added = command(commands, "cost", "cost:show_cost")
     options.book_argument(added)
     json_option(added)

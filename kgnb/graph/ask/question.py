@@ -362,15 +362,12 @@ def _frames(lang: Lang) -> list[tuple[str, re.Pattern[str]]]:
     """Return (intent, pattern) of the language's ways of asking, in the order in which they are tried."""
     words, verbs = ("|".join(sorted(of, key=len, reverse=True)) for of in (kin_words(lang), _kin_verbs(lang)))
     frames: list[dict[str, str]] = _data(lang)["frames"]
-    person, other = f"({_PERSON})", f"({_OTHER})"
-    filled = (
-        (f["intent"], f["pattern"].replace("{a}", person).replace("{b}", person).replace("{p}", other))
-        for f in frames
-    )
-    return [
-        (
-            intent,
-            re.compile(pattern.replace("{kin}", words).replace("{kin_verbs}", verbs), re.IGNORECASE),
-        )
-        for intent, pattern in filled
-    ]
+    person = f"({_PERSON})"
+    places = {"{a}": person, "{b}": person, "{p}": f"({_OTHER})", "{kin}": words, "{kin_verbs}": verbs}
+    found = []
+    for frame in frames:
+        pattern = frame["pattern"]
+        for place, fitting in places.items():
+            pattern = pattern.replace(place, fitting)
+        found.append((frame["intent"], re.compile(pattern, re.IGNORECASE)))
+    return found

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.renaming import names_in, renamed
@@ -26,21 +26,18 @@ class Spelling:
     def __init__(self, table: Sequence[NameEntry], chapters: Sequence[ChapterNames]) -> None:
         preferred = _preferred(table)
         traditional = {plain: form for plain, form in preferred.items() if fold(form) != form}
-        self._shown = traditional | _respelled(preferred, chapters)
-        self._forms: dict[str, str] = {}  # cache of form
+        shown = self._shown = traditional | _respelled(preferred, chapters)
+
+        @cache
+        def form(name: str) -> str:
+            return shown.get(folded(name), name)
+
+        self.form: Callable[[str], str] = form
+        """Function from a name to the spelling to show; the name itself where the book has only this one."""
         self.entries = tuple(_unified(entry, preferred) for entry in table)
         """The entries of the name table, renamed to these spellings; the other forms are aliases."""
         if any(preferred.get(plain, form) != form for plain, form in self._shown.items()):
             self.entries = tuple(_unified(entry, preferred | self._shown) for entry in self.entries)
-
-    def form(self, name: str) -> str:
-        """Return the spelling to show for ``name``; ``name`` itself where the book has only this
-        spelling of it.
-        """
-        found = self._forms.get(name)
-        if found is None:
-            found = self._forms[name] = self._shown.get(folded(name), name)
-        return found
 
     def _keeps(self, names: Iterable[str]) -> bool:
         """Return whether all names are spelt as they are shown."""

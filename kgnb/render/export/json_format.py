@@ -1,4 +1,4 @@
-"""JSON: the graph and the record it is projected from. :mod:`kgnb.app.record_file` reads it back."""
+"""JSON: the graph and the record it is projected from, for other programs; kgnb doesn't read it back."""
 
 from __future__ import annotations
 
