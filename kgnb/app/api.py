@@ -188,8 +188,7 @@ class BookGraph:
         """Return the chapters of a pair, with what replies say of their relation in each."""
         chapters = relationship_history.tied_chapters(query, a, b)
         rows = (await app.ledger.graphs.rows(self.result.novel_id)).only(chapters)
-        said = await asyncio.to_thread(relationship_history.relations_by_chapter, rows, chapters)
-        return relationship_history.history(query, a, b, said)
+        return await asyncio.to_thread(relationship_history.history, query, a, b, rows)
 
     def timeline(self, name: str) -> QueryRows:
         """Return the chapters in which an entity occurs, in order, with its events and companions. Raises

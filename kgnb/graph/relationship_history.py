@@ -7,7 +7,7 @@ chapter's extraction row. Types and chapters are taken from the graph, a row onl
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 
@@ -39,30 +39,21 @@ def tied_chapters(query: GraphQuery, a: Entity, b: Entity) -> dict[int, int]:
     return {key: number for key, number in query.chapter_numbers.items() if number in wanted}
 
 
-def relations_by_chapter(rows: Iterable[RecordRow], numbers: Mapping[int, int]) -> dict[int, list[Relation]]:
-    """Return chapter number → the relations of the chapter's rows.
-
-    ``numbers``: chapter id → number; KeyError for a row of another chapter. Iterating ``rows`` may block.
-    """
-    found: defaultdict[int, list[Relation]] = defaultdict(list)
-    for one in rows:
-        found[numbers[one.row.chapter_id]] += one.row.extraction.relations
-    return dict(found)
-
-
-def history(
-    query: GraphQuery, a: Entity, b: Entity, relations: Mapping[int, Sequence[Relation]]
-) -> list[PairChapter]:
+def history(query: GraphQuery, a: Entity, b: Entity, rows: Iterable[RecordRow]) -> list[PairChapter]:
     """Return the chapters of a pair of entities, in order, with edges and events of each.
 
-    ``relations``: result of :func:`relations_by_chapter`.
+    ``rows``: those of :func:`tied_chapters`; KeyError for one of a chapter that the graph doesn't have.
+    Iterating them may block.
     """
+    relations: defaultdict[int, list[Relation]] = defaultdict(list)
+    for one in rows:
+        relations[query.chapter_numbers[one.row.chapter_id]] += one.row.extraction.relations
     edges = query.edges(a.ref, b.ref)
     types = {edge.type for edge in edges}
     edges_in: defaultdict[int, list[GraphEdge]] = defaultdict(list)
     for edge in edges:
         for number in edge.numbers("chapters"):
-            properties = _properties_in(edge, types, query, relations.get(number, ()))
+            properties = _properties_in(edge, types, query, relations[number])
             edges_in[number].append(GraphEdge(edge.source, edge.type, edge.target, properties))
     events_in: defaultdict[int, set[str]] = defaultdict(set)
     for event in query.shared_events(a.ref, b.ref):

@@ -375,9 +375,7 @@ class TestPair:
         a, b = explorer.entity("甲"), explorer.entity("小乙")
         numbers = relationship_history.tied_chapters(explorer, a, b)
         assert numbers == {11: 1, 12: 2, 13: 3, 15: 5}
-        turns = relationship_history.history(
-            explorer, a, b, relationship_history.relations_by_chapter(rows, numbers)
-        )
+        turns = relationship_history.history(explorer, a, b, rows)
         answer = query_results.between(a, b, turns)
         told = [(r["chapter"], r["relations"], r["strength"], r["evidence"], r["events"]) for r in answer]
         assert told == [
@@ -394,7 +392,7 @@ class TestPair:
         node(graph, "Character", "丁")
         explorer = GraphQuery(graph)
         one, other = explorer.entity("甲"), explorer.entity("丁")
-        assert query_results.between(one, other, relationship_history.history(explorer, one, other, {})) == []
+        assert query_results.between(one, other, relationship_history.history(explorer, one, other, [])) == []
 
 
 class TestNames:
@@ -436,7 +434,7 @@ class TestNames:
             query_results.path(explorer, one.name, other.name),
             query_results.timeline(explorer, EVIL),
             query_results.top(explorer, 9, "Character"),
-            query_results.between(one, other, relationship_history.history(explorer, one, other, {})),
+            query_results.between(one, other, relationship_history.history(explorer, one, other, [])),
         ]
         for answer in every:
             page = well_formed(answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.model import Chapter, Novel, TaskConfig
@@ -51,6 +52,14 @@ def event_id(novel_id: int, chapter_id: int, name: str) -> str:
     return f"{novel_id}_{chapter_id}_{digest[:8]}"
 
 
+@lru_cache(maxsize=1_024)
+def _type_and_label(word: str, enabled: frozenset[str]) -> tuple[str, str]:
+    """Return (enabled type that ``word`` names, ""); for any other word ("KNOWS", the word as label)."""
+    name = relation_type(word, enabled)
+    known = name in enabled
+    return (name if known else "KNOWS", "" if known or name in STRUCTURAL_RELATIONS else word)
+
+
 class GraphBuilder:
     """Builds one graph: :meth:`add` each chapter in order, then :meth:`graph` once."""
 
@@ -78,7 +87,6 @@ class GraphBuilder:
         self._chapters: list[tuple[Chapter, frozenset[int]]] = []
         self._entities: dict[NodeKey, NodeFacts] = defaultdict(NodeFacts)
         self._keys: dict[NodeKey, NodeKey] = {}  # see _one_key
-        self._types: dict[str, tuple[str, str]] = {}  # cache of _type_and_label
         self._lasting: dict[EdgeKey, Facts] = defaultdict(Facts)
         self._ties: dict[EdgeKey, TieFacts] = defaultdict(TieFacts)
         self._graph = Graph()
@@ -258,7 +266,7 @@ class GraphBuilder:
             edge.add_chapter(here, event.confidence, unverified=event.unverified)
 
     def _add_relation(self, here: ResolvedChapter, relation: Relation) -> None:
-        type_, label = self._type_and_label(relation.type)
+        type_, label = _type_and_label(relation.type, self._enabled)
         source = self._end(here, relation.source, quote=relation.evidence)
         target = self._end(here, relation.target, quote=relation.evidence)
         if source is None or target is None or source == target:
@@ -292,16 +300,6 @@ class GraphBuilder:
             facts.add_texts(position=text, description=relation.description)
         elif edge[1] == "PARTICIPATES_IN":
             facts.add_texts(role=text)
-
-    def _type_and_label(self, word: str) -> tuple[str, str]:
-        """Return (enabled type that ``word`` names, ""); for any other word ("KNOWS", the word as label)."""
-        found = self._types.get(word)
-        if found is None:
-            name = relation_type(word, self._enabled)
-            known = name in self._enabled
-            unnamed = known or name in STRUCTURAL_RELATIONS
-            found = self._types[word] = (name if known else "KNOWS", "" if unnamed else word)
-        return found
 
     # --- result
 
