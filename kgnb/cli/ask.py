@@ -27,17 +27,12 @@ async def ask(args: argparse.Namespace, settings: Settings) -> int:
     except InputError as error:
         if error.key != "cli.which_book" or book is not None:
             raise
-        found = await _of_shelf(settings, question, args.until)
+        async with context.open_to_look(settings, queue=False, graph=False) as app:
+            found = await ask_shelf(app, question, args.until)
     else:
         found = await _of_book(settings, number, question, args)
     mark = bold if sys.stdout.isatty() and not settings.no_color else str
     return show(args, asdict(found), lambda: answer_lines(found, mark))
-
-
-async def _of_shelf(settings: Settings, question: str, until: int | None) -> Answer:
-    """Return the answer from the passages of all books."""
-    async with context.open_to_look(settings, queue=False, graph=False) as app:
-        return await ask_shelf(app, question, until)
 
 
 async def _of_book(settings: Settings, number: int, question: str, args: argparse.Namespace) -> Answer:

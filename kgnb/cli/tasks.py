@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 
 from kgnb.app import context, tasks
 from kgnb.app.context import App
@@ -63,20 +62,13 @@ def _confirmed(task: Task) -> bool:
     meanwhile.
     """
     facts = {"name": one_line(task.name, TITLE_CHARS), "status": task.status.value}
-    with _default_ctrl_c():
-        try:
-            answer = input(say("operate.ask_delete", task=task.id, **facts))
-        except EOFError:
-            print()
-            return False
-    return answer.strip().lower() in ("y", "yes", "是")
-
-
-@contextmanager
-def _default_ctrl_c() -> Iterator[None]:
-    """Ctrl-C ends the question at once; asyncio's handler would wait for the loop, which is blocked."""
+    # Ctrl-C ends the question at once; asyncio's handler would wait for the loop, which is blocked.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        yield
+        answer = input(say("operate.ask_delete", task=task.id, **facts))
+    except EOFError:
+        print()
+        return False
     finally:
         signal.signal(signal.SIGINT, before)
+    return answer.strip().lower() in ("y", "yes", "是")

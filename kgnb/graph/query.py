@@ -131,7 +131,10 @@ class GraphQuery:
 
         Raises InputError for an ambiguous name (with the candidates) and an unknown one (with similar names).
         """
-        found = self._candidates(name)
+        found = sorted((self.entities[ref] for ref in self.names.bearers(name)), key=_presence)
+        found = [
+            entity for entity in found if entity.kind == found[0].kind
+        ]  # a name doesn't tell kinds apart
         if len(found) == 1:
             return found[0]
         shown = name[:MAX_NAME]
@@ -141,13 +144,6 @@ class GraphQuery:
         if close := self.names.nearest(name):
             raise InputError("explore.unknown", name=shown, close=", ".join(close))
         raise InputError("explore.unknown_quite", name=shown)
-
-    def _candidates(self, name: str) -> list[Entity]:
-        """Return the entities with this name that have the first kind found, as a name doesn't tell
-        kinds apart.
-        """
-        found = sorted((self.entities[ref] for ref in self.names.bearers(name)), key=_presence)
-        return [entity for entity in found if entity.kind == found[0].kind]
 
     def find(self, text: str) -> list[Entity]:
         """Return the entities with ``text`` in a name or in the description, compared by letters alone.

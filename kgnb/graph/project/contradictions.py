@@ -157,8 +157,4 @@ def _contradictions(kin: Mapping[EdgeKey, float]) -> dict[EdgeKey, float]:
         common = (min(a[x], b[x]) for a, b in both for x in (a.keys() & b.keys()))
         return max(common, default=0.0)
 
-    found = {}
-    for edge, n in kin.items():
-        source, _, target = edge
-        found[edge] = of_pair[frozenset((source, target))] - n + generations(*edge)
-    return found
+    return {edge: of_pair[frozenset(edge[::2])] - n + generations(*edge) for edge, n in kin.items()}

@@ -150,7 +150,9 @@ class AliasEvidence:
             for mention in one.mentions:
                 self._add_mention(one.chapter, mention)
             for group in one.co_mentions:
-                self._add_group(one.chapter, group)
+                for name in group:
+                    self._groups_of[name].append(len(self._chapter_of_group))
+                self._chapter_of_group.append(one.chapter)
 
     def _add_mention(self, chapter: int, mention: Mention) -> None:
         number = len(self._chapter_of_mention)
@@ -167,11 +169,6 @@ class AliasEvidence:
         for one, other in pairs:
             self.joined_names[one].add(other)
             self.joined_names[other].add(one)
-
-    def _add_group(self, chapter: int, names: frozenset[str]) -> None:
-        for name in names:
-            self._groups_of[name].append(len(self._chapter_of_group))
-        self._chapter_of_group.append(chapter)
 
     def uses(self, names: Iterable[str]) -> bool:
         """Return whether any reply lists one of the names, or has it in a relation or an event."""

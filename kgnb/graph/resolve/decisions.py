@@ -134,9 +134,7 @@ def combine_decisions(decisions: Iterable[Decision]) -> CombinedDecisions:
     """
     combiner = _Combiner()
     for decision in sorted(decisions, key=lambda d: d.id):
-        if not decision.in_force or len(decision.names) < 2:
-            continue
-        if decision.kind not in ("merge", "split"):
+        if decision.kind not in ("merge", "split") or not decision.in_force or len(decision.names) < 2:
             continue
         if decision.chapters is not None:
             combiner.reassigned.append((decision.names[0], decision.names[1], *decision.chapters))

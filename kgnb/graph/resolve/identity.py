@@ -323,7 +323,9 @@ class Persons:
                 continue
             if new:
                 compared.add(sides)
-                found.append(self._by_replies(name, alias, *sides))
+                odds, counts = self._odds(*sides)
+                why = MergeReason(name, alias, "reply", str(counts.joined), counts, probability(odds))
+                found.append((odds, why))
             found += (self._by_table(k, *(sides if k[0] == name else sides[::-1])) for k in links)
         return max(filter(None, found), key=lambda one: one[0], default=None)
 
@@ -344,10 +346,6 @@ class Persons:
             known |= new
             near += sorted(new)
         return tuple(sorted(known))
-
-    def _by_replies(self, name: str, alias: str, names: Names, others: Names) -> _Weighed:
-        odds, counts = self._odds(names, others)
-        return odds, MergeReason(name, alias, "reply", str(counts.joined), counts, probability(odds))
 
     def _by_table(self, link: Link, names: Names, others: Names) -> _Weighed | None:
         """Return the reason of a link of the name table, which lacks no odds where replies allow it, or by

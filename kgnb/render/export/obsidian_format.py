@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import chain, count
 
 from kgnb.core.messages import say
 from kgnb.render.export.markdown_format import body, escape, inline, section_text
@@ -65,15 +66,7 @@ def _unique(title: str, taken: set[str]) -> str:
     """A file name like the title that none of those ``taken`` is; it is added to them."""
     name = _NOT_IN_NAMES.sub("_", unicodedata.normalize("NFC", title)).lstrip(".")[:LONGEST].rstrip(". ")
     name = f"_{name}" if not name.strip() or _RESERVED.match(name) else name.strip()
-    made = next(one for one in _numbered(name) if one.casefold() not in taken)
+    numbered = chain([name], (f"{name} ({number})" for number in count(2)))
+    made = next(one for one in numbered if one.casefold() not in taken)
     taken.add(made.casefold())
     return made
-
-
-def _numbered(name: str) -> Iterator[str]:
-    """Yield the name, then "name (2)", "name (3)", … without end."""
-    yield name
-    number = 1
-    while True:
-        number += 1
-        yield f"{name} ({number})"
