@@ -236,7 +236,9 @@ class Search:
         order = sorted((i for i, score in enumerate(self._scores) if score), key=lambda i: -self._scores[i])
         scores = list(self._scores)
         for i in order[:LOOKED_INTO]:
-            scores[i] += self._nearness(i)
+            held = [self._held(sentence) for sentence in sentences(self._lowered[i])]
+            near = (a | b for a, b in zip([held[0], *held], held, strict=False))
+            scores[i] += max(sum(self._weights[k] for k in both) for both in near)
         return sorted(((scores[i], i) for i in order), key=lambda one: (-one[0], one[1]))
 
     def shown(self, limit: int) -> list[Passage]:
@@ -262,11 +264,6 @@ class Search:
         words).
         """
         return tuple(dict.fromkeys(f for t in self.terms if t.credit == 1 for f in t.forms))
-
-    def _nearness(self, i: int) -> float:
-        """Return the highest weight of the terms in two neighbouring sentences of passage ``i``."""
-        held = [self._held(sentence) for sentence in sentences(self._lowered[i])]
-        return max(sum(self._weights[k] for k in a | b) for a, b in zip([held[0], *held], held, strict=False))
 
     def _held(self, text: str) -> set[int]:
         """Return the positions of the terms that occur in a text in lower case."""

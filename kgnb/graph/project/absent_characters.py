@@ -35,10 +35,6 @@ class AbsentCharacters:
             if character.name in absent:
                 self._forms[character.name].update(a for a in character.aliases if not is_generic(a))
 
-    def __bool__(self) -> bool:
-        """Whether any name is absent from its chapter."""
-        return bool(self._forms)
-
     def not_in_book(
         self, node_key: Callable[[str], NodeKey], known: Iterable[str], find_in_text: FindInText
     ) -> set[NodeKey]:
@@ -47,7 +43,7 @@ class AbsentCharacters:
         These are present in no chapter, not among the names ``known``, and ``find_in_text`` finds none of
         their names. ``node_key``: name → key of its node.
         """
-        present = {node_key(name) for name in self._present.union(known)}
+        present = {node_key(name) for name in self._present.union(known)} if self._forms else ()
         absent: dict[NodeKey, set[str]] = defaultdict(set)
         for name, forms in self._forms.items():
             if (found := node_key(name)) not in present:

@@ -99,8 +99,6 @@ class GraphBuilder:
 
     def drop_absent(self, absent: AbsentCharacters, find_in_text: FindInText) -> None:
         """Leave out the characters that are nowhere in the book's text; to be called before :meth:`add`."""
-        if not absent:
-            return
         counted = [e for e in self._spelling.entries if e.mentions and e.kind == "Character"]
         known = {form for entry in counted for form in (entry.name, *entry.aliases)}
         key, form = self._resolver.node_key, self._form

@@ -12,7 +12,7 @@ from typing import Any
 from kgnb.core.messages import say
 from kgnb.graph.model import NodeKey
 from kgnb.render.export.obsidian_format import file_names
-from kgnb.render.kit.document import Kit, Line, Link, Quote, Section, plain
+from kgnb.render.kit.document import Kit, Line, Link, Section, plain
 
 BOOK_ENTRIES = 40
 """Most entries of a card's own book: those that the character's section links to first."""
@@ -46,6 +46,8 @@ def _card(one: Section, of_entity: dict[NodeKey, Section], kit: Kit) -> dict[str
     """Return a main character's card."""
     near = [of_entity[ref] for ref in dict.fromkeys(_linked(one)) if ref in of_entity and ref != one.ref]
     facts, arc = [one, *one.sections[:1]], one.sections[1:]
+    quotes = [quote for section in one.walk() for told in section.lines for quote in told.quotes]
+    first = min(quotes, key=lambda quote: quote.chapter, default=None)  # where a conversation can begin
     data = {
         "name": inert(one.title),
         "description": "\n".join(_words([told for section in facts for told in section.lines])),
@@ -53,7 +55,7 @@ def _card(one: Section, of_entity: dict[NodeKey, Section], kit: Kit) -> dict[str
         "scenario": inert(
             say("kit.scenario_until" if kit.until else "kit.scenario", title=kit.title, chapter=kit.until)
         ),
-        "first_mes": inert(first.text) if (first := _first_quote(one)) else "",
+        "first_mes": inert(first.text) if first else "",
         "mes_example": "",
         "creator_notes": "\n".join(
             [say("kit.card_notes"), *_words([t for s in arc for t in s.lines], quotes=True)]
@@ -69,12 +71,6 @@ def _card(one: Section, of_entity: dict[NodeKey, Section], kit: Kit) -> dict[str
         "extensions": {},
     }
     return {"spec": "chara_card_v3", "spec_version": "3.0", "data": data}
-
-
-def _first_quote(section: Section) -> Quote | None:
-    """The earliest words of the book that the section quotes: where a conversation can begin."""
-    quotes = [quote for one in section.walk() for told in one.lines for quote in told.quotes]
-    return min(quotes, key=lambda quote: quote.chapter, default=None)
 
 
 def _linked(section: Section) -> Iterator[NodeKey]:

@@ -74,11 +74,6 @@ class Scene:
     relations: int
 
     @property
-    def drawn_relations(self) -> int:
-        """Number of edges behind the drawn ties: two characters may have several."""
-        return sum(len(tie.edges) for tie in self.ties if tie.drawn)
-
-    @property
     def circles(self) -> list[list[int]]:
         """Positions in ``spots`` of the characters of each colour, in the order of the colours.
 
@@ -103,14 +98,6 @@ class Scene:
         return round(1.0 + 5.0 * (tie.weight / self.top_weight) ** 0.6, 2) if self.top_weight else 1.0
 
 
-def label_of(name: str) -> str:
-    """Return the name on one line, as the picture shows it; a name wider than 14 em is cut to 13
-    characters and "…".
-    """
-    name = " ".join(printable(name).split())
-    return name if text_width(name) <= _MAX_LABEL else name[: _MAX_LABEL - 1] + "…"
-
-
 def lay_out(graph: Graph, limit: int, before: Scene | None = None) -> Scene:
     """Return the ``limit`` most important characters of a graph with their places; deterministic.
 
@@ -129,7 +116,8 @@ def _spots(people: Sequence[Person], drawn: Sequence[Tie], top: float, before: S
     known = {spot.person.node.ref: (spot.x, spot.y) for spot in before.spots} if before else {}
     heaviest = max((p.weight for p in people), default=0.0) or 1.0
     sizes = [(p.weight / heaviest) ** 1.4 for p in people]
-    labels = [label_of(p.name) for p in people]
+    names = (" ".join(printable(p.name).split()) for p in people)
+    labels = [name if text_width(name) <= _MAX_LABEL else name[: _MAX_LABEL - 1] + "…" for name in names]
     radii = [round(8 + 20 * s, 1) for s in sizes]
     fonts = [round(12.5 + 8 * s, 1) for s in sizes]
     boxes = [

@@ -45,7 +45,8 @@ class _Frame:
 
 def summary(shown: Scene) -> str:
     """Return the line under the title: numbers of drawn and of all characters and relations."""
-    drawn = {"people": len(shown.spots), "relations": shown.drawn_relations}
+    relations = sum(len(tie.edges) for tie in shown.ties if tie.drawn)  # two characters may have several
+    drawn = {"people": len(shown.spots), "relations": relations}
     everything = {"all_people": shown.everybody, "all_relations": shown.relations}
     return say("picture.summary", **drawn, **everything)
 
