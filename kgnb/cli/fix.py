@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 from pydantic_core import to_jsonable_python
 
@@ -16,7 +17,7 @@ from kgnb.cli.options import show
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.graph.resolve.correction_file import read_corrections, write_corrections
+from kgnb.graph.resolve.correction_file import MAX_BYTES, read_corrections, write_corrections
 from kgnb.graph.resolve.decisions import Applied, Decision, Kind
 from kgnb.render.export import write_whole
 from kgnb.render.names_text import applied_line, changed_line, decision_line
@@ -39,6 +40,8 @@ async def fix(args: argparse.Namespace, settings: Settings) -> int:
             return _told(args, task, done)
         found = await corrections_of(app, novel_id)
         if args.save is not None:
+            if args.save.exists():  # another file would be lost
+                _corrections_in(args.save)
             title = (await app.ledger.books.novel(novel_id)).title
             text = write_corrections(found, title).encode()
             await asyncio.to_thread(write_whole, args.save, lambda out: out.write(text))
@@ -58,11 +61,17 @@ def _told(args: argparse.Namespace, task: int, done: Sequence[Applied]) -> int:
     return code or int(any(one.problem for one in done))
 
 
+def _corrections_in(path: Path) -> list[Decision]:
+    """Return the corrections in a file. Raises InputError for another file, and OSError."""
+    with path.open("rb") as file:
+        return read_corrections(file.read(MAX_BYTES + 1), str(path))
+
+
 def _wanted(args: argparse.Namespace) -> list[Decision]:
     """Return the corrections that the options ask for, in the order in which help lists the options."""
     if args.apply is not None:
         try:
-            return read_corrections(args.apply.read_bytes(), str(args.apply))
+            return _corrections_in(args.apply)
         except OSError as error:
             raise InputError("corrections.unreadable", path=args.apply, reason=error.strerror) from None
     no_tie, tie, note = args.no_tie or [], args.tie or [], args.note or []

@@ -17,6 +17,7 @@ from kgnb.core.settings import Settings
 from kgnb.render.export import check_place
 from kgnb.render.formats import FORMAT_OF_ENDING, format_of
 from kgnb.stores.embedded.record_copy import RECORD, copy_record
+from kgnb.stores.embedded.restore import is_database
 
 
 async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
@@ -61,6 +62,8 @@ async def copy(args: argparse.Namespace, settings: Settings) -> int:
     target = target / RECORD if target.is_dir() else target
     if target.exists() and target.samefile(source):
         raise InputError("resume.copy_itself", path=target)
+    if target.exists() and not is_database(target):  # the novel itself, by a slip
+        raise InputError("resume.copy_overwrites", path=target)
     try:
         await asyncio.to_thread(copy_record, source, target)
     except (OSError, sqlite3.Error) as error:

@@ -144,6 +144,26 @@ def test_a_record_never_changes_a_book_that_is_here(source: tuple[Place, Path], 
     assert (book["known"], book["novel_id"], book["chapters"]) == (True, 2, 0)
 
 
+def test_another_file_is_never_written_over(source: tuple[Place, Path], tmp_path: Path) -> None:
+    """The novel itself, named by a slip; the same file of kgnb's may be written again."""
+    place, _ = source
+    for command, own in (("copy",), "books.db"), (("fix", "1", "--save"), "mine.json"):
+        text = novel(tmp_path / "book.txt", 1)
+        before = Path(text).read_bytes()
+        place.run(*command, text).refused("book.txt")
+        assert Path(text).read_bytes() == before
+        for _ in range(2):
+            ran = place.run(*command, tmp_path / own)
+            assert ran.code == 0, ran
+
+
+def test_a_device_is_not_read_to_its_end(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.build(STORY, "--provider", "rules")
+    place.run("import", "/dev/zero").refused("/dev/zero")
+    place.run("fix", "1", "--apply", "/dev/zero").refused("/dev/zero")
+
+
 def test_a_copy_is_whole_while_a_build_writes(tmp_path: Path) -> None:
     """Each is a record at some moment: checked, it has as many results as chapters that are done."""
     with llm(latency=0.02) as server, Place(tmp_path, server.env()) as place:

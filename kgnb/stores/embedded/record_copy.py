@@ -138,7 +138,7 @@ def _names(record: Path, how: str = "mode=rw") -> tuple[str | None, str | None]:
     try:
         with closing(sqlite3.connect(f"file:{quote(str(record))}?{how}", uri=True)) as c:
             found = c.execute("SELECT copied, copied_before FROM kgnb_schema").fetchone()
-    except sqlite3.Error:  # no record, or an older kgnb's
+    except (sqlite3.Error, UnicodeError):  # no record, a damaged one, or an older kgnb's
         found = None
     return found or (None, None)
 

@@ -136,7 +136,7 @@ def checked_record(source: Path, place: Path) -> Iterator[Path]:
         draft = Path(name)
         if source.is_dir():
             _copy_parts(find_data_folder(source) / RECORD, draft)
-        elif _is_database(source):
+        elif is_database(source):
             _copy_parts(source, draft)
         else:
             _unpack(source, draft)
@@ -154,12 +154,14 @@ def checked_record(source: Path, place: Path) -> Iterator[Path]:
 def named_source(name: str) -> Path:
     """Return the existing path that ``name`` means: a path, or on Kaggle an attached input OWNER/NAME.
 
-    Raises InputError for a missing path, and for the folder of all inputs: it would trust every stranger
-    whose dataset the notebook uses.
+    Raises InputError for a missing path, a device or pipe, and for the folder of all inputs: it would trust
+    every stranger whose dataset the notebook uses.
     """
     given = _located(name)
     if not given.exists():
         raise InputError("resume.missing", source=name)
+    if not (given.is_file() or given.is_dir()):  # a device has no end
+        raise InputError("resume.none", source=given, found="")
     if holds_all_inputs(given):
         raise InputError("resume.unnamed", source=given, found=", ".join(inputs_with_data()) or "-")
     return given
@@ -212,7 +214,7 @@ def _is_plain_file(path: Path) -> bool:
         return False
 
 
-def _is_database(file: Path) -> bool:
+def is_database(file: Path) -> bool:
     """Return whether a file begins as an SQLite database."""
     with file.open("rb") as content:
         return content.read(len(_SQLITE)) == _SQLITE
