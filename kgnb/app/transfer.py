@@ -34,7 +34,8 @@ STATE = ("task_id", "chapter_id", "status", "error", "entities", "relations")
 async def export(app: App, novel_id: int, kind: str, path: Path, until: int | None = None) -> None:
     """Write the novel's graph to ``path`` as :func:`kgnb.render.export.write` does, json with its record.
 
-    ``until``: as a reader of the chapters up to this number knows it. Raises InputError when ``path`` can't
+    ``until``: as a reader of the chapters up to this number knows it, without the record, which has the
+    later ones. Raises InputError when ``path`` can't
     be written.
     """
     title = (await app.ledger.books.novel(novel_id)).title
@@ -43,7 +44,7 @@ async def export(app: App, novel_id: int, kind: str, path: Path, until: int | No
         graph, history = await graph_and_history(app, novel_id, until)
     else:
         graph = await graph_of(app, novel_id, until)
-    rows = await record(app, novel_id) if kind == "json" else {}
+    rows = await record(app, novel_id) if kind == "json" and until is None else {}
     texts = (await app.ledger.graphs.record(novel_id)).texts if kind in KIT_FORMATS else ()
     await asyncio.to_thread(
         write, graph, rows, path, kind, title=title, history=history, texts=texts, until=until

@@ -157,6 +157,20 @@ def test_another_file_is_never_written_over(source: tuple[Place, Path], tmp_path
             assert ran.code == 0, ran
 
 
+def test_an_export_of_the_first_chapters_has_nothing_of_the_later_ones(
+    source: tuple[Place, Path], tmp_path: Path
+) -> None:
+    place, _ = source
+    written = {}
+    for name, until in (("whole", ()), ("part", ("--until", "1"))):
+        ran = place.run("export", "1", *until, "-o", tmp_path / f"{name}.json")
+        assert ran.code == 0, ran
+        written[name] = (tmp_path / f"{name}.json").read_text("utf-8")
+    last = json.loads(written["whole"])["record"]["chapters"][-1]["text"].strip()[-20:]
+    assert last in written["whole"]
+    assert last not in written["part"]
+
+
 def test_a_device_is_not_read_to_its_end(tmp_path: Path) -> None:
     place = Place(tmp_path)
     place.build(STORY, "--provider", "rules")
