@@ -79,7 +79,8 @@ def _close_in_child() -> None:
         hold.close()
 
 
-os.register_at_fork(after_in_child=_close_in_child)
+if hasattr(os, "register_at_fork"):  # native Windows has no fork
+    os.register_at_fork(after_in_child=_close_in_child)
 
 
 def is_locked(path: Path) -> bool:
