@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -55,7 +56,7 @@ async def read_chapter(app: App, task_id: int, number: int, *, raw: bool) -> dic
     task = await find_task(app, task_id)
     chapter, state = await _find(app, task, number)
     row = await app.ledger.extractions.row(task.id, chapter.id)
-    query = GraphQuery(await graph_of(app, task.novel_id)) if row else None
+    query = await asyncio.to_thread(GraphQuery, await graph_of(app, task.novel_id)) if row else None
     found = {"task_id": task.id, "chapter": chapter.number, "chapter_id": chapter.id, "title": chapter.title}
     known = _extraction(row) | _left_out(row.extraction, query, number) if row and query else _NOTHING
     found |= _state(state) | known

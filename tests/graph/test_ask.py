@@ -492,3 +492,13 @@ def test_a_chapter_is_the_one_whose_heading_has_the_number() -> None:
 )
 def test_a_guess_is_close(name: str, other: str, is_one: bool) -> None:
     assert is_misspelling(name, other) == is_one
+
+
+@pytest.mark.parametrize("question", ["甲的哥哥是谁", "乙是谁的弟弟"])
+def test_a_tie_that_a_reader_added_is_told_as_the_readers(question: str) -> None:
+    query = kin(("甲", "SIBLING", "乙", ""))
+    (edge,) = query.graph.edges.values()
+    edge.properties["extracted_by"] = ""
+    sentences = answer(read_question(question, query), query)
+    assert sentences
+    assert "读者的更正" in sentences[0].text

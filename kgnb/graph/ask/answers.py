@@ -211,7 +211,7 @@ def _tie(asked: _Asked, edge: GraphEdge) -> Sentence:
     source, target = asked.query.entities[edge.source], asked.query.entities[edge.target]
     key, chapters = "tie_both" if edge.type in SYMMETRIC_RELATIONS else "tie", edge.numbers("chapters")
     how = "from_chapter" if chapters else ""
-    if edge.properties.get("extracted_by") == "":  # a reader's; its chapters may be just those of both
+    if _is_readers(edge):  # its chapters may be just those of both
         how = "corrected_since" if "since" in edge.properties else "corrected"
     where = asked.word(how, chapter=min(chapters, default=0)) if how else ""
     text = asked.word(key, a=source.name, b=target.name, relation=asked.relation(edge), where=where)
@@ -229,6 +229,17 @@ def _relation(asked: _Asked) -> list[Sentence]:
     if told := stated or _over_a_relative(asked, *two):
         return [_tie(asked, edge) for edge in told]
     return _since(asked, "only_known") if edges else _path(asked)
+
+
+def _is_readers(edge: GraphEdge) -> bool:
+    """Return whether a reader added the tie: the book needn't say so."""
+    return edge.properties.get("extracted_by") == ""
+
+
+def _relatives_named(asked: _Asked, found: Mapping[Entity, Sequence[GraphEdge]]) -> str:
+    """Return the names of relatives, marked where a reader's tie leads to them."""
+    mark = asked.word("corrected")
+    return asked.listed([one.name + mark * any(map(_is_readers, steps)) for one, steps in found.items()])
 
 
 def _over_a_relative(asked: _Asked, one: Entity, other: Entity) -> list[GraphEdge]:
@@ -309,7 +320,12 @@ def _kin(asked: _Asked, count: bool = False) -> list[Sentence]:
         if others:
             ties = [edge for steps in [*others.values()][:3] for edge in steps]
             cited = [source for edge in ties for source in _cited(edge, asked.query)]
-            facts = {"name": one.name, "word": word, "others": asked.names(others), "n": len(others)}
+            facts = {
+                "name": one.name,
+                "word": word,
+                "others": _relatives_named(asked, others),
+                "n": len(others),
+            }
             made.append(Sentence(asked.word(key, **facts), tuple(dict.fromkeys(cited)), others is found.sure))
     return made
 
@@ -328,7 +344,7 @@ def _kin_of(asked: _Asked) -> list[Sentence]:
         ("kin_of_unsure", {other: its.unsure[one] for other, its in found if one in its.unsure}),
     ):
         if steps:
-            said = asked.word(key, name=one.name, word=word, others=asked.names(steps))
+            said = asked.word(key, name=one.name, word=word, others=_relatives_named(asked, steps))
             return [Sentence(said, _cited(next(iter(steps.values()))[-1], asked.query), key == "kin_of")]
     return []
 
