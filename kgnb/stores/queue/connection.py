@@ -157,7 +157,7 @@ def _client(options: dict[str, Any]) -> aioredis.Redis:
     options["connection_class"] = (
         sentinel.SentinelManagedSSLConnection if tls else sentinel.SentinelManagedConnection
     )
-    options["sentinel_manager"] = sentinel.Sentinel(addresses, sentinel_kwargs=same)  # type: ignore[no-untyped-call]
+    options["sentinel_manager"] = sentinel.Sentinel(addresses, sentinel_kwargs=same)  # type: ignore[no-untyped-call,unused-ignore]
     return aioredis.Redis.from_pool(_MasterPool(service_name=options.pop("master"), **options))
 
 
