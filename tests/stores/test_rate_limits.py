@@ -61,13 +61,19 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 
 class Timed(RedisConnection):
-    """Notes when, by the server's clock, the last command ran."""
+    """Notes when, by the server's clock, the last command ran. Slots take turns, as where each waits for
+    replies between its commands: a pool of connections may let a few starve."""
 
     ran_at = 0.0
 
+    def __init__(self, url: SecretStr, seconds: float) -> None:
+        super().__init__(url, seconds)
+        self.turn = asyncio.Lock()
+
     async def send_one(self, command: Command) -> Any:
-        (seconds, micros), reply = await self.send([("TIME",), command])
-        self.ran_at = seconds + micros / 1e6
+        async with self.turn:
+            (seconds, micros), reply = await self.send([("TIME",), command])
+            self.ran_at = seconds + micros / 1e6
         return reply
 
 
