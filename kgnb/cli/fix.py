@@ -68,7 +68,16 @@ def _corrections_in(path: Path) -> list[Decision]:
 
 
 def _wanted(args: argparse.Namespace) -> list[Decision]:
-    """Return the corrections that the options ask for, in the order in which help lists the options."""
+    """Return the corrections that the options ask for, in the order in which help lists the options.
+
+    Raises InputError for an option without that which it belongs to, and for a file that is none.
+    """
+    for value, option, needed, given_too in (
+        (args.since, "--since", "--tie", args.tie),
+        (args.kind, "--kind", "--not-person", args.not_person),
+    ):
+        if value and not given_too:
+            raise InputError("corrections.alone", option=option, needed=needed)
     if args.apply is not None:
         try:
             return _corrections_in(args.apply)

@@ -204,6 +204,24 @@ def test_how_to_undo_names_the_book_and_a_renamed_person_is_found_by_what_follow
         assert f"任务 {task} 的更正 #{number} 已撤销：沈" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--since", "2"),
+        ("--rename", "沈青山", "沈大", "--since", "2"),
+        ("--note", "沈青山", "x", "--kind", "Thing"),
+    ],
+)
+def test_an_option_without_that_which_it_belongs_to_changes_nothing(
+    data: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    before = fix(data, capsys, "青石渡")[1]
+    assert cli_main.main(["fix", "--data", str(data), "青石渡", *options]) == 2
+    told = capsys.readouterr().err
+    assert ("--tie" if "--since" in options else "--not-person") in told
+    assert fix(data, capsys, "青石渡")[1] == before
+
+
 def test_a_tie_begins_in_the_chapter_that_the_reader_names(
     data: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
