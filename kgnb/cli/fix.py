@@ -70,7 +70,7 @@ def _corrections_in(path: Path) -> list[Decision]:
 def _wanted(args: argparse.Namespace) -> list[Decision]:
     """Return the corrections that the options ask for, in the order in which help lists the options.
 
-    Raises InputError for an option without that which it belongs to, and for a file that is none.
+    Raises InputError for an option without the option that it belongs to, and for an unusable file.
     """
     for value, option, needed, given_too in (
         (args.since, "--since", "--tie", args.tie),
