@@ -68,35 +68,36 @@ def _corrections_in(path: Path) -> list[Decision]:
 
 
 def _wanted(args: argparse.Namespace) -> list[Decision]:
-    """Return the corrections that the options ask for, in the order in which help lists the options.
+    """Return the corrections that the options ask for; the parser takes one action a call.
 
     Raises InputError for an option without the option that it belongs to, and for an unusable file.
     """
-    for value, option, needed, given_too in (
-        (args.since, "--since", "--tie", args.tie),
-        (args.kind, "--kind", "--not-person", args.not_person),
+    no_tie, tie, note = args.no_tie or [], args.tie or [], args.note or []
+    given: list[tuple[str, Kind, list[str] | None, str]] = [
+        ("--rename", "rename", args.rename, ""),
+        ("--alias", "merge", args.alias, ""),
+        ("--not-person", "kind", args.not_person, args.kind),
+        ("--tie", "tie", tie[::2], "".join(tie[1:2])),
+        ("--no-tie", "untie", no_tie[:2], "".join(no_tie[2:3])),
+        ("--protagonist", "protagonist", args.protagonist, "yes"),
+        ("--no-protagonist", "protagonist", args.no_protagonist, "no"),
+        ("--note", "note", note[:1], " ".join(note[1:])),
+    ]
+    made = [one for one in given if one[2]]
+    for option, value, belongs_to in (
+        ("--since", args.since, ["--tie"]),
+        ("--kind", args.kind, ["--not-person"]),
+        ("--reason", args.reason, [one for one, *_ in given]),
     ):
-        if value and not given_too:
-            raise InputError("corrections.alone", option=option, needed=needed)
+        if value not in (None, "") and not any(one in belongs_to for one, *_ in made):
+            raise InputError("corrections.alone", option=option, needed=" | ".join(belongs_to))
     if args.apply is not None:
         try:
             return _corrections_in(args.apply)
         except OSError as error:
             raise InputError("corrections.unreadable", path=args.apply, reason=error.strerror) from None
-    no_tie, tie, note = args.no_tie or [], args.tie or [], args.note or []
-    given: list[tuple[Kind, list[str] | None, str]] = [
-        ("rename", args.rename, ""),
-        ("kind", args.not_person, args.kind),
-        ("merge", args.alias, ""),
-        ("untie", no_tie[:2], "".join(no_tie[2:3])),
-        ("tie", tie[::2], "".join(tie[1:2])),
-        ("protagonist", args.protagonist, "yes"),
-        ("protagonist", args.no_protagonist, "no"),
-        ("note", note[:1], " ".join(note[1:])),
-    ]
-    chapters = {"tie": (args.since, args.since)} if args.since else {}
+    chapters = None if args.since is None else (args.since, args.since)
     return [
-        Decision(0, kind, tuple(names), chapters=chapters.get(kind), detail=detail, reason=args.reason)
-        for kind, names, detail in given
-        if names
+        Decision(0, kind, tuple(names or ()), chapters=chapters, detail=detail, reason=args.reason)
+        for _, kind, names, detail in made
     ]
