@@ -133,7 +133,7 @@ class Candidates:
         names_in = lru_cache(maxsize=PHRASES)(self._names_in)
         for match in _PHRASE.finditer(text):
             at = match.start()
-            if _DRAWL.match(text, match.end()) or (match[0] == "George" and _is_oath(text, at)):
+            if _DRAWL.match(text, match.end()):
                 continue
             # Where a sentence or a quotation begins any word has a capital.
             opening = at == 0 or text[max(0, at - 2) : at].rstrip(" ")[-1:] in OPENING_MARKS
@@ -242,14 +242,6 @@ class Candidates:
         candidate.speaks += speaks
         candidate.before[previous] += 1
         candidate.after[following] += 1
-
-
-def _is_oath(text: str, at: int) -> bool:
-    """Return whether "George" at ``at`` is an oath and no name: "by George!", "By George, we
-    will."
-    """
-    by = text[max(0, at - 3) : at]
-    return by == "By " or (by == "by " and text.startswith("!", at + 6))
 
 
 def _is_surname(parts: list[str]) -> bool:

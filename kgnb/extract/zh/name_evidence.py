@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import NEVER_BEFORE_HEAD, Candidate
 from kgnb.extract.zh.script import is_han
-from kgnb.extract.zh.surnames import form_score, is_titled_animal, titled_surname
+from kgnb.extract.zh.surnames import form_score, titled_surname
 
 UNLIKELY_END = 1.2
 """Against a surnamed word that ends so as names seldom do."""
@@ -28,10 +28,7 @@ INTRODUCED, FEW = 4.0, 3
 """Worth of an introduction among so many other mentions: of many, their neighbours tell more."""
 THING = 1.3
 """Least weight of a word for a thing that has a colour."""
-_DATES = words.NUMERALS | frozenset("年月日岁")
-_FILLED = words.PLACE_CHARS | words.HOUSE_ENDS | frozenset("家班排连营团队军身脸桌屋")
 _COUNTS = words.MEASURES - {"名"}
-_DIRECTIONS = words.LOCALIZERS | frozenset("前后左右东西南北")
 _COLOURS = frozenset("红白黑黄蓝青金银")
 _TROOPS = words.ROLE_ENDS | {"军"}
 _JOINING = frozenset("和连向从")
@@ -61,7 +58,7 @@ def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     score += max(form, 0.0) if candidate.named else form  # who is said to be called so has a name of any form
     score -= ADVERB * (form <= 0.0 and _is_adverbial(candidate))
     score -= fixed_phrase_penalty(candidate)
-    score -= word_penalty(candidate, common_words) + _phrase_penalty(candidate, common_words)
+    score -= word_penalty(candidate, common_words)
     return score - _grammar_penalty(candidate) - _place_penalty(candidate)
 
 
@@ -147,25 +144,6 @@ def word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> flo
         penalty += 1.0  # 何必单, 告诉太太
     if len(name) == 2 and name[1] in words.ROLE_ENDS and not surnamed and not talks:
         penalty += 1.5  # 女怪, 妇人: a common noun
-    return penalty
-
-
-def _phrase_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> float:
-    """Return what to subtract for a form that pieces of phrases have; 0.0 or more."""
-    name, penalty = candidate.name, 0.0
-    if len(name) == 3 and name[-1] in words.NUMERALS and name[:2] in common_words:
-        penalty += 1.5  # 封条|一贴
-    if name[-1] in words.NUMERALS and share_of(candidate.right, _DATES) > 0.5:
-        penalty += 2.0  # 元和十|二年
-    if candidate.speaks:
-        return penalty
-    whole = name[0] in "满全" and name[1] in _FILLED
-    towards = name[0] in words.BEFORE_PLACE and name[1] in _DIRECTIONS
-    if len(name) == 2 and (whole or towards):
-        penalty += 2.0  # 满殿, 全连, 向后
-    reduplicated = len(name) == 3 and name[1] == name[2]
-    if reduplicated and not (titled_surname(name) or is_titled_animal(name)):
-        penalty += 1.5  # 方渐渐, 乌压压, hardly ever 李圆圆
     return penalty
 
 

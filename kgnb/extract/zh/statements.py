@@ -12,14 +12,14 @@ from kgnb.extract.generic_words import is_generic
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import HAN
-from kgnb.extract.zh.surnames import given_of, is_role, sure_surname, surname_of, titled_surname
+from kgnb.extract.zh.surnames import given_of, is_role, surname_of, titled_surname
 
 _INTRODUCTION = re.compile(
     rf"姓([{HAN}]{{1,2}})[，,]?(?:单)?名(?:叫|唤|唤作|叫做)?([{HAN}]{{1,2}}?)[，,；;]?表?字([{HAN}]{{2}})"
 )
 _COURTESY = re.compile(rf"字([{HAN}]{{2}})(?![{HAN}])(?:[，,]?后?改(?:字|为)?([{HAN}]{{2}})(?![{HAN}]))?")
 _EPITHET = re.compile(
-    rf"(?:，[{HAN}]{{0,8}}都[叫称喊唤][他她]|,[{HAN}]{{0,8}}都[叫称喊唤][他她]|管[他她]叫|江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名"
+    rf"(?:，[{HAN}]{{0,8}}都[叫称喊唤][他她]|,[{HAN}]{{0,8}}都[叫称喊唤][他她]|江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名"
     rf"|乳名|小字|法号|法名|人送外号)(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?"
     rf"(?P<alias>[{HAN}]{{2,5}})(?![{HAN}])"
 )
@@ -100,27 +100,12 @@ class Statements:
         """Yield the statements of other names that the text states with 人称, 号, 小名."""
         for match in _EPITHET.finditer(self._text):
             alias, order = match["alias"], match[0][0] in "，,"
-            full = self._called_so(match.start(), alias)
+            full = self.bearer_before(match.start()) or self._topic(match.start())
             known = alias in self._names or titled_surname(alias) or not order  # 大家都叫他快来
             if full and known and alias not in words.TITLES:
                 yield Statement(full, alias, "号")
                 if alias.endswith("先生") and len(alias) > 3:
                     yield Statement(full, alias.removesuffix("先生"), "号")
-
-    def _called_so(self, at: int, alias: str) -> str:
-        """Return the full name that the words at an offset call by ``alias``; "" for none."""
-        callers = self._text[at] in "，,管"  # before it stands who calls: 何慧管他叫“老陈”
-        full = "" if self._text[at] == "管" else self.bearer_before(at) or self._topic(at)
-        return full or (self._namesake_before(at, alias) if callers else "")
-
-    def _namesake_before(self, at: int, alias: str) -> str:
-        """Return the last full name before an offset with the alias's surname (何慧芳，…，都叫她何老师); ""
-        for none.
-        """
-        surname = titled_surname(alias) or sure_surname(alias)
-        places = range(at - 2, max(-1, at - PASSAGE), -1) if surname else ()
-        found = (self.name_at(place) for place in places if self._text.startswith(surname, place))
-        return next((name for name in found if name and not titled_surname(name)), "")
 
     def _quoted(self) -> Iterator[Statement]:
         """Yield the statements of nicknames quoted between a role and a name: 总镖头“铁臂金刀”何恭."""
@@ -137,21 +122,12 @@ class Statements:
             full, at = match[1], match.start()
             if not surname_of(full):
                 continue
-            who = self.bearer_before(at - (self._text[at - 1 : at] == "的"))
-            who = who or self._titled_before(at) or self._topic(at)
+            who = self.bearer_before(at - (self._text[at - 1 : at] == "的")) or self._topic(at)
             if not who:
                 continue
             named = not (titled_surname(who) or surname_of(who) or match[0][0] == "叫")
             if titled_surname(who) == surname_of(full) or named:
                 yield Statement(full, who, "号")
-
-    def _titled_before(self, at: int) -> str:
-        """Return the surname with a title that ends right before ``at`` (这位左大人名唤左秉忠); ""
-        for none.
-        """
-        at -= self._text[at - 1 : at] == "，"
-        found = (self._text[max(0, at - n) : at] for n in (4, 3))
-        return next((form for form in found if titled_surname(form)), "")
 
     def _ranks(self) -> Iterator[Statement]:
         """Yield the statements of ranks within a house: 二小姐明珠, 次女明珠."""
