@@ -17,6 +17,7 @@ from kgnb.app.status import StatusReport
 from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.core.settings import Settings
 from kgnb.render.status_view import queues_table
+from kgnb.stores.queue import connection as connection_module
 from kgnb.stores.queue.breaker import CircuitBreaker
 from kgnb.stores.queue.connection import RedisConnection, mapped_errors, script_call
 from kgnb.stores.queue.types import QueueName
@@ -38,6 +39,20 @@ async def test_a_key_of_another_type_is_named(embedded: Any) -> None:
             await connection.close()
     assert caught.value.key == "queue.wrong_type"
     assert queue in str(caught.value)
+
+
+async def test_a_package_upgraded_under_a_node_changes_no_script(
+    embedded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection_module._scripts.cache_clear()
+    connection = RedisConnection(embedded.redis_url, 30)
+    monkeypatch.setattr(connection_module, "files", lambda _: tmp_path)  # no script is there any more
+    try:
+        await connection.send_one(("SCRIPT", "FLUSH"))
+        assert await connection.send_one(script_call("tokens", "kgnb:ids", 1))
+        assert await connection.send_one(script_call("state", QueueName("kg:task:queue:x"))) == [0] * 6
+    finally:
+        await connection.close()
 
 
 async def test_a_queue_that_cannot_be_read_hides_no_other(embedded: Any, tmp_path: Path) -> None:

@@ -59,22 +59,28 @@ def script_call(name: str, key: str, *args: str | int) -> Command:
     Redis refuse it (TRYAGAIN) while a cluster moves the slot and some keys are elsewhere.
     """
     keys = (1, key) if name in _STANDALONE else (2, key, f"kgnb:none:{{{key}}}")
-    return ("EVALSHA", _script_sha(name), *keys, *args)
+    return ("EVALSHA", _sha(_scripts()[name]), *keys, *args)
 
 
 @cache
-def _script_sha(name: str) -> str:
-    """Return the SHA-1 of a script, with ``common.lua`` as its head unless it stands alone; cached."""
+def _scripts() -> dict[str, str]:
+    """Return the texts of all scripts by name, with ``common.lua`` as the head of queues' scripts.
+
+    They are read at once, when the first connection is made: a package that is upgraded under a running node
+    changes nothing in it.
+    """
     folder = files("kgnb.stores.queue") / "lua"
-    head = "" if name in _STANDALONE else (folder / "common.lua").read_text("utf-8")
-    source = head + (folder / f"{name}.lua").read_text("utf-8")
-    sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-    _sources[sha] = source
-    return sha
+    texts = {one.name.removesuffix(".lua"): one.read_text("utf-8") for one in folder.iterdir()}
+    head = texts.pop("common")
+    return {name: text if name in _STANDALONE else head + text for name, text in texts.items()}
+
+
+@cache
+def _sha(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 _STANDALONE = ("tokens", "rate")
-_sources: dict[str, str] = {}
 
 
 def raise_errors(replies: Iterable[Any]) -> None:
@@ -169,6 +175,7 @@ class RedisConnection:
     """
 
     def __init__(self, url: SecretStr, lease_seconds: float, connections: int = ASYNC_CONNECTIONS) -> None:
+        _scripts()  # read before an upgrade of the package can change them
         self.where = address(url)
         # A call must end well before the lease that it is about. RESP2: replies alike on every redis-py.
         seconds = max(1.0, min(5.0, lease_seconds / 3))
@@ -255,7 +262,8 @@ class RedisConnection:
             replies = await self._pipeline(commands)
             lost = [i for i, reply in enumerate(replies) if isinstance(reply, exceptions.NoScriptError)]
             if lost:  # a script's text loads it again
-                again = [("EVAL", _sources[commands[i][1]], *commands[i][2:]) for i in lost]
+                texts = {_sha(text): text for text in _scripts().values()}
+                again = [("EVAL", texts[commands[i][1]], *commands[i][2:]) for i in lost]
                 for i, reply in zip(lost, await self._pipeline(again), strict=True):
                     replies[i] = reply
             return list(map(self._named_type, commands, replies))
