@@ -130,133 +130,58 @@ def pair(one: str, other: str) -> Pair:
 def combine_decisions(decisions: Iterable[Decision]) -> CombinedDecisions:
     """Return the joint effect of the merges and splits in force, applied in the order of their ids.
 
-    Decisions of other kinds are ignored.
+    Decisions of other kinds are ignored. Names are nodes, merges are links: a split takes links away, and two
+    that are connected in the end are no longer separated.
     """
-    combiner = _Combiner()
+    links: _Links = defaultdict(dict)
+    apart: dict[Pair, int] = {}
+    preferred: dict[str, None] = {}  # earliest decision first
+    reassigned = []
     for decision in sorted(decisions, key=lambda d: d.id):
         if decision.kind not in ("merge", "split") or not decision.in_force or len(decision.names) < 2:
             continue
+        first, second, *more = decision.names
         if decision.chapters is not None:
-            combiner.reassigned.append((decision.names[0], decision.names[1], *decision.chapters))
-        elif decision.kind == "merge":
-            combiner.merge(decision)
-        else:
-            combiner.split(decision)
-    return combiner.combined()
+            reassigned.append((first, second, *decision.chapters))
+            continue
+        named, others = (first, [second, *more]) if decision.kind == "merge" else (second, more)
+        if decision.kind == "split":
+            leaving = {second, *more} - {first}
+            staying = _connected(links, first) - leaving
+            for name in leaving:
+                for other in links[name].keys() & staying:
+                    del links[name][other], links[other][name]
+                preferred.pop(name, None)
+            apart |= {(first, name): decision.id for name in sorted(leaving)}
+        for other in set(others) - {named}:
+            links[named][other] = links[other][named] = decision.id
+        preferred.pop(named, None)
+        preferred[named] = None
+    group = {}
+    for name in links:
+        group.update(dict.fromkeys(_connected(links, name), name) if name not in group else {})
+    apart = {(one, other): n for (one, other), n in apart.items() if group.get(one, one) != group.get(other)}
+    split_off = defaultdict[str, list[str]](list)
+    for one, other in apart:
+        split_off[one].append(other)
+    return CombinedDecisions(
+        merged={(a, b): number for a, found in links.items() for b, number in found.items() if a < b},
+        separated={pair(*names): number for names, number in apart.items()},
+        preferred=list(reversed(preferred)),
+        split_off=split_off,
+        reassigned=reassigned[::-1],
+    )
 
 
-@dataclass(eq=False, slots=True)
-class _Group:
-    """Names that merges connect, and those of them that a person is to be called by."""
-
-    names: set[str]
-    preferred: set[str] = field(default_factory=set)
+_Links = dict[str, dict[str, int]]
+"""Name → name that a merge links with it → id of the decision; both ways."""
 
 
-class _Combiner:
-    """The decisions so far: names as nodes, merges as links, connected components as groups.
-
-    Groups are united smaller into larger, so that n merges cost n log n steps; a split costs a search of the
-    group that it divides.
-    """
-
-    def __init__(self) -> None:
-        self.reassigned: list[tuple[str, str, int, int]] = []
-        self._links: dict[str, dict[str, int]] = defaultdict(dict)  # name → linked name → decision
-        self._apart: dict[str, dict[str, int]] = defaultdict(dict)  # both ways
-        self._split_off: dict[str, list[str]] = {}
-        self._preferred: dict[str, None] = {}  # earliest decision first
-        self._groups: dict[str, _Group] = {}
-
-    def combined(self) -> CombinedDecisions:
-        """Return the joint effect of the decisions so far."""
-        return CombinedDecisions(
-            merged=_pairs(self._links),
-            separated=_pairs(self._apart),
-            preferred=list(reversed(self._preferred)),
-            split_off=self._split_off,
-            reassigned=self.reassigned[::-1],
-        )
-
-    def merge(self, decision: Decision) -> None:
-        first, *others = decision.names
-        for other in others:
-            self._link(first, other, decision.id)
-        group = self._group(first)
-        for name in group.preferred:
-            self._preferred.pop(name, None)
-        self._prefer(first, group)
-
-    def split(self, decision: Decision) -> None:
-        first, own, *more = decision.names
-        leaving = {own, *more} - {first}
-        self._divide(first, leaving)
-        for other in more:
-            self._link(own, other, decision.id)
-        for name in leaving:
-            self._apart[first][name] = self._apart[name][first] = decision.id
-            self._preferred.pop(name, None)
-        self._split_off.setdefault(first, []).extend(sorted(leaving))
-        self._preferred.pop(own, None)
-        self._prefer(own, self._group(own))
-
-    def _prefer(self, name: str, group: _Group) -> None:
-        self._preferred[name] = None
-        group.preferred = {*group.preferred.intersection(self._preferred), name}
-
-    def _group(self, name: str) -> _Group:
-        """Return the group of a name, a new one for a name without group."""
-        return self._groups.setdefault(name, _Group({name}))
-
-    def _link(self, one: str, other: str, number: int) -> None:
-        if one == other:
-            return
-        self._links[one][other] = self._links[other][one] = number
-        small, large = sorted((self._group(one), self._group(other)), key=lambda group: len(group.names))
-        if small is large:
-            return
-        for name in small.names:
-            self._groups[name] = large
-            for apart in [n for n in self._apart.get(name, ()) if n in large.names]:
-                self._reunite(name, apart)
-        large.names |= small.names
-        large.preferred |= small.preferred
-
-    def _reunite(self, *names: str) -> None:
-        """The names are one person's again."""
-        for one, other in (names, names[::-1]):
-            del self._apart[one][other]
-            if one in self._split_off:
-                self._split_off[one] = [alias for alias in self._split_off[one] if alias != other]
-
-    def _divide(self, first: str, leaving: set[str]) -> None:
-        """Drop links of the leaving names with other names of the first one's person."""
-        group = self._group(first)
-        for name in leaving & group.names:
-            for other in [n for n in self._links.get(name, ()) if n in group.names and n not in leaving]:
-                del self._links[name][other], self._links[other][name]
-        self._regroup(group)
-
-    def _regroup(self, group: _Group) -> None:
-        left = set(group.names)
-        while left:
-            names = self._connected(left.pop())
-            left -= names
-            part = _Group(names, group.preferred & names)
-            self._groups.update(dict.fromkeys(names, part))
-
-    def _connected(self, name: str) -> set[str]:
-        """Return ``name`` and all names that links connect to it, directly or not (breadth-first search)."""
-        found, queue = {name}, [name]
-        for one in queue:  # grows while it is iterated
-            new = [n for n in self._links.get(one, ()) if n not in found]
-            found.update(new)
-            queue += new
-        return found
-
-
-def _pairs(links: dict[str, dict[str, int]]) -> dict[Pair, int]:
-    """Return sorted pair → number, from name → other name → number."""
-    return {
-        (one, other): number for one, found in links.items() for other, number in found.items() if one < other
-    }
+def _connected(links: _Links, name: str) -> set[str]:
+    """Return ``name`` and all names that links connect to it, directly or not (breadth-first search)."""
+    found, queue = {name}, [name]
+    for one in queue:  # grows while it is iterated
+        new = links.get(one, {}).keys() - found
+        found |= new
+        queue += new
+    return found
