@@ -1,13 +1,14 @@
-"""A build's progress: a line that moves in a terminal, a widget in a notebook, plain lines in a log."""
+"""A build's progress: a line that moves in a terminal, a bar in a notebook, plain lines in a log."""
 
 from __future__ import annotations
 
 import sys
 import time
-import warnings
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, Self, TextIO, cast
 
@@ -99,6 +100,9 @@ def tell(text: str) -> None:
     print(text, file=sys.stdout if in_kernel() else sys.stderr, flush=True)
 
 
+Draw = Callable[[BuildStep], None]
+
+
 class ProgressBar:
     """Shows the steps of a build; ``quiet`` shows nothing. ``kinds``: the things asked for, which no rules
     find."""
@@ -106,14 +110,15 @@ class ProgressBar:
     def __init__(self, *, quiet: bool = False, kinds: Sequence[str] = ()) -> None:
         self._quiet = quiet
         self._kinds = kinds
-        self._bar: _TerminalBar | _NotebookBar | _Lines | None = None
+        self._draw: Draw | None = None
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        with suppress(OSError):  # the terminal may be gone
+            self._stack.close()
 
     def show(self, step: BuildStep) -> None:
         """Show one step."""
@@ -123,89 +128,85 @@ class ProgressBar:
             key = "cli.found_finished" if step.stage == "found" else "cli.resumed"
             tell(say(key, task=step.task))
         if step.stage != "found":
-            if self._bar is None:
+            if self._draw is None:
                 who = one_line(step.provider)
                 tell(say("cli.by_provider", provider=who) if who else say("cli.by_rules"))
                 if self._kinds and not who:
                     kinds = one_line(say("status.comma").join(self._kinds))
                     tell(say("cli.kinds_by_rules", kinds=kinds))
-            self._bar = self._bar or _new_bar()
-            self._bar.show(step)
+                self._draw = _bar(self._stack)
+            self._draw(step)
 
 
-def _new_bar() -> _TerminalBar | _NotebookBar | _Lines:
-    """Return the bar that suits the output: a notebook's, a terminal's, or lines."""
+def _bar(stack: ExitStack) -> Draw:
+    """Return what draws steps as it suits the output, until ``stack`` is closed: a notebook's bar, a
+    terminal's, or lines.
+    """
     if in_kernel() and not is_batch():
-        return _NotebookBar()
-    return _TerminalBar() if sys.stderr.isatty() else _Lines()
+        return _notebook_bar()
+    return _terminal_bar(stack) if sys.stderr.isatty() else Lines().show
 
 
-class _TerminalBar:
-    """One line that is redrawn in place; log lines appear above it."""
+def _terminal_bar(stack: ExitStack) -> Draw:
+    """Return what draws one line in place; log lines appear above it."""
+    from rich.file_proxy import FileProxy
+    from rich.live import Live
+    from rich.text import Text
 
-    def __init__(self) -> None:
-        from rich.file_proxy import FileProxy
-        from rich.live import Live
+    from kgnb.render.terminal import console, progress_bar
 
-        from kgnb.render.terminal import console
+    began, last = time.monotonic(), deque[BuildStep](maxlen=1)
 
-        self._step: BuildStep | None = None
-        self._began = time.monotonic()
-        self._stack = ExitStack()
-        screen = console(color=True, file=sys.stderr)
-        above = cast("TextIO", FileProxy(screen, sys.stderr))
-        self._stack.enter_context(log_setup.redirected(sys.stderr, above))
-        self._live = self._stack.enter_context(
-            Live(console=screen, refresh_per_second=REFRESHES, get_renderable=self._line)
-        )
+    def line() -> Text:
+        drawn = Text(no_wrap=True, overflow="ellipsis")
+        for step in last:
+            drawn.append(step.label, "bold").append(" ").append(progress_bar(step.percent), "green")
+            drawn.append(f" {_line(step)}").append(f" · {_passed(began)}", "dim")
+        return drawn
 
-    def show(self, step: BuildStep) -> None:
-        self._step = step
-
-    def _line(self) -> Any:
-        """Return the bar's line; an empty one before the first step."""
-        from rich.text import Text
-
-        from kgnb.render.terminal import progress_bar
-
-        step = self._step
-        if step is None:
-            return Text("")
-        passed = say("cli.bar_passed", time=duration(time.monotonic() - self._began))
-        return Text.assemble(
-            (step.label, "bold"), " ", (progress_bar(step.percent), "green"), f" {_count(step)}",
-            *(f" · {fact}" for fact in step.facts()), (f" · {passed}", "dim"),
-            no_wrap=True, overflow="ellipsis",
-        )  # fmt: skip
-
-    def close(self) -> None:
-        with suppress(OSError):  # the terminal may be gone
-            self._stack.close()
+    screen = console(color=True, file=sys.stderr)
+    stack.enter_context(log_setup.redirected(sys.stderr, cast("TextIO", FileProxy(screen, sys.stderr))))
+    stack.enter_context(Live(console=screen, refresh_per_second=REFRESHES, get_renderable=line))
+    return last.append
 
 
-class _NotebookBar:
-    """tqdm's bar: a widget where ipywidgets works, else a line of text."""
+def _notebook_bar() -> Draw:
+    """Return what draws a bar in the output of the cell."""
+    from IPython.display import display
 
-    def __init__(self) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that ipywidgets is missing
-            from tqdm.auto import tqdm
-        self._bar = tqdm(total=1, bar_format="{desc}{bar} {n_fmt}/{total_fmt} {elapsed}{postfix}")
+    began = time.monotonic()
+    handle: Any = None
 
-    def show(self, step: BuildStep) -> None:
-        bar = self._bar
-        bar.total, bar.n = step.total, step.progress.ended
-        if getattr(bar, "container", None) is not None:  # its widget was made for the first total
-            bar.container.children[1].max = step.total
-        bar.set_description(step.label, refresh=False)
-        bar.set_postfix_str(" · ".join(step.facts()), refresh=False)
-        bar.refresh()
+    def draw(step: BuildStep) -> None:
+        nonlocal handle
+        facts = f"{_line(step)} · {_passed(began)}"
+        shown = {"text/plain": f"{step.label} {facts}", "text/html": _html(step, facts)}
+        if handle is None:
+            handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            handle.update(shown, raw=True)
 
-    def close(self) -> None:
-        self._bar.close()
+    return draw
 
 
-class _Lines:
+def _html(step: BuildStep, facts: str) -> str:
+    """Return a step as HTML: its stage, a bar, the facts."""
+    bar = f'<progress style="width:16em" max="100" value="{step.percent:.1f}"></progress>'
+    return f"<div><b>{escape(step.label)}</b> {bar} {escape(facts)}</div>"
+
+
+def _line(step: BuildStep) -> str:
+    """Return "ended/total percent%" and the known facts."""
+    count = f"{step.progress.ended}/{step.total} {int(step.percent)}%"
+    return " · ".join([count, *step.facts()])
+
+
+def _passed(began: float) -> str:
+    """Return the time since ``began`` in words."""
+    return say("cli.bar_passed", time=duration(time.monotonic() - began))
+
+
+class Lines:
     """A line on stderr at the start of each stage and now and then between."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -214,9 +215,10 @@ class _Lines:
         self._at = 0.0
 
     def show(self, step: BuildStep) -> None:
+        """Write a line for a step that is worth one."""
         if self._is_news(step):
             self._last, self._at = step, self._clock()
-            print(" · ".join([f"{step.label} {_count(step)}", *step.facts()]), file=sys.stderr, flush=True)
+            print(f"{step.label} {_line(step)}", file=sys.stderr, flush=True)
 
     def _is_news(self, step: BuildStep) -> bool:
         """Return whether a step is worth a line: a new stage, some percent more, or some time passed."""
@@ -227,11 +229,3 @@ class _Lines:
             return True
         alive = step.progress != last.progress or step.waited >= SLOW_SECONDS
         return alive and self._clock() - self._at >= LINE_SECONDS
-
-    def close(self) -> None:
-        pass
-
-
-def _count(step: BuildStep) -> str:
-    """Return "ended/total percent%"."""
-    return f"{step.progress.ended}/{step.total} {int(step.percent)}%"

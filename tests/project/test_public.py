@@ -16,7 +16,7 @@ from kgnb.core.settings import Settings
 from tests.support.commands import environment
 from tests.support.paths import ROOT
 
-HEAVY = ["openai", "neo4j", "sqlalchemy", "redis", "jieba", "pydantic", "asyncio", "loky", "tqdm"]
+HEAVY = ["openai", "neo4j", "sqlalchemy", "redis", "jieba", "pydantic", "asyncio", "loky"]
 
 
 class TestImport:

@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,7 +76,7 @@ def test_a_models_name_is_no_command_to_the_terminal(capsys: pytest.CaptureFixtu
 
 def test_a_log_says_now_and_then_that_a_slow_model_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     now = 0.0
-    lines = progress_bar._Lines(lambda: now)
+    lines = progress_bar.Lines(lambda: now)
     for now in range(0, 200, 5):
         lines.show(step("chapters", 0, 1, waited=float(now)))
     told = capsys.readouterr().err.splitlines()
@@ -107,12 +108,21 @@ def test_a_terminal_gets_one_line_and_log_lines_above_it(monkeypatch: pytest.Mon
     assert handler.stream is screen  # as before
 
 
-def test_a_kernel_gets_tqdm(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_kernel_gets_one_bar_that_is_drawn_anew(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(progress_bar, "in_kernel", lambda: True)
+    drawn: list[dict[str, str]] = []
+    handle = SimpleNamespace(update=lambda shown, raw: drawn.append(shown))
+
+    def display(shown: dict[str, str], *, raw: bool, display_id: bool) -> SimpleNamespace:
+        assert (raw, display_id, drawn) == (True, True, [])
+        drawn.append(shown)
+        return handle
+
+    monkeypatch.setattr("IPython.display.display", display)
     shown()
-    told = capsys.readouterr()
-    (*_, last) = told.err.replace("\r", "\n").strip().splitlines()
-    assert "built-in rules" in told.out  # stderr is red in a notebook
-    assert last.startswith("done")
-    assert "40/40" in last
-    assert "48.0k tokens · 0.40 CNY" in last
+    assert "built-in rules" in capsys.readouterr().out  # stderr is red in a notebook
+    assert len(drawn) == len(STEPS)
+    assert drawn[-1]["text/plain"].startswith("done 40/40 100% · 48.0k tokens · 0.40 CNY · ")
+    assert '<b>done</b> <progress style="width:16em" max="100" value="100.0">' in drawn[-1]["text/html"]
