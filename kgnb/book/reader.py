@@ -17,7 +17,7 @@ from kgnb.book.headings import Heading
 from kgnb.book.model import Book, Line, text_hash
 from kgnb.core.errors import InputError
 from kgnb.core.input_file import reading
-from kgnb.core.labels import Lang
+from kgnb.core.labels import Lang, language_of
 from kgnb.core.messages import environment_language
 
 MAX_BYTES = 200 * 1024 * 1024
@@ -52,7 +52,7 @@ def read_book(
         raise InputError("book.empty", path=file)
     sha256 = text_hash(source.text)  # encodes a copy of the text: before the chapters take memory too
     text = _without_licence(source.text)
-    lang = language(text)
+    lang = language_of(text)
     found = headings.find(text, source.marked)
     stem = readable(file.stem)
     given_title, given_author = _one_line(readable(title or "")), _one_line(readable(author or ""))
@@ -267,17 +267,6 @@ def _stated(head: str, stem: str) -> tuple[str, str]:
     )
     author = author or re.search(r"作者[：:]\s*(?P<author>[^\s（(]+)", stem)
     return title["title"] if title else "", author["author"] if author else ""
-
-
-def language(text: str) -> Lang:
-    """Return "zh" where a text's Chinese characters, times four, are more than its Latin letters, else "en";
-    only the first 300,000 characters count.
-    """
-    sample = text[:300_000]
-    chinese = len(re.findall(r"[\u3400-\u9fff]", sample))
-    latin = len(re.findall(r"[A-Za-z]", sample))
-    # A Chinese character carries about as much as four letters.
-    return "zh" if chinese * 4 > latin else "en"
 
 
 _ENGLISH_WORDS = frozenset(["the", "and", "of", "to"])

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kgnb.book.headings import number_of
-from kgnb.core.labels import Lang
+from kgnb.core.labels import Lang, language_of
 from kgnb.extract.evidence_quote import EVIDENCE_CHARS
 from kgnb.extract.word_search import trie_pattern
 from kgnb.graph.model import Graph, NodeKey
@@ -24,7 +24,6 @@ from kgnb.graph.model import Graph, NodeKey
 PARENTS = 2
 """Most parents that a child has."""
 
-_HAN = re.compile(r"[\u3400-\u9fff]")
 _QUOTED = re.compile('“[^”]*(?:”|$)|「[^」]*(?:」|$)|"[^"\\n]*"?')
 _QUOTED_OVER_LINES = re.compile(_QUOTED.pattern.replace('[^"\\n]*', '(?:[^"\\n]|\\n(?!\\s*\\n))*'))
 """Speeches: a paragraph may leave its quote open. The latter where empty lines divide the paragraphs."""
@@ -132,7 +131,7 @@ def _statements(graph: Graph, texts: Iterable[tuple[int, str]], kinds: Sequence[
     found: dict[str, dict[NodeKey, list[Statement]]] = {kind: {} for kind in kinds}
     frames = cache(lambda lang: _frames(lang, names, kinds))
     for chapter, text in texts if names else ():
-        lang: Lang = "zh" if _HAN.search(text) else "en"
+        lang = language_of(text)
         told = (_QUOTED_OVER_LINES if "\n\n" in text else _QUOTED).sub(_masked, text)
         for kind, frame in frames(lang):
             for match in frame.finditer(told):

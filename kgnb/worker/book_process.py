@@ -8,8 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kgnb.book.model import Book
-from kgnb.book.reader import language
-from kgnb.core.labels import Lang
+from kgnb.core.labels import Lang, language_of
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Task
 from kgnb.core.process_pool import CpuPool, PoolRun
@@ -67,7 +66,7 @@ async def scan_book(pool: CpuPool, provider: Provider, book: Book) -> Scanned:
     its length.
     """
     texts = [(chapter.number, chapter.text) for chapter in book.chapters]
-    lang = language("".join(text for _, text in texts[:LANGUAGE_CHAPTERS]))
+    lang = language_of("".join(text for _, text in texts[:LANGUAGE_CHAPTERS]))
     run, forks = _where(pool, provider, book.facts.chars)
     found = await run(scan_texts, texts, lang, forks)
     return found, digest((chapter.number, chapter.hash) for chapter in book.chapters)

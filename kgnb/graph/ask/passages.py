@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from kgnb.core.labels import Lang
+from kgnb.core.labels import Lang, language_of
 
 PASSAGE_CHARS = {"zh": 400, "en": 1_200}
 """Most characters of a passage, by language: a few hundred words."""
@@ -298,7 +298,7 @@ def _around(window: Window) -> str:
     """Return the window's text with further whole sentences of the passage on both sides, at most
     ``SHOWN_CHARS`` characters.
     """
-    text, most = window.passage.text, SHOWN_CHARS["zh" if _HAN.search(window.text) else "en"]
+    text, most = window.passage.text, SHOWN_CHARS[language_of(window.text)]
     start = text.find(window.text)
     end = start + len(window.text)
     ends = [0, *(at + 1 for at in sentence_ends(text)), len(text)]
@@ -339,10 +339,10 @@ def sentences(text: str) -> list[str]:
 def sentence_ends(text: str) -> list[int]:
     """Return the offset of the last character of each sentence: 来了。走！ gives [2, 4].
 
-    The end of the text counts only where a closing mark stands there. A text with any Chinese character is
-    read by Chinese marks.
+    The end of the text counts only where a closing mark stands there. A Chinese text is read by Chinese
+    marks.
     """
-    pattern = _CHINESE_END if _HAN.search(text) else _ENGLISH_END
+    pattern = _CHINESE_END if language_of(text) == "zh" else _ENGLISH_END
     return [m.end() - 1 for m in pattern.finditer(text)]
 
 

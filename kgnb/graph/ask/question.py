@@ -89,9 +89,9 @@ def read_question(text: str, query: GraphQuery) -> Question:
     one of the book where it can only be a misspelling of it (see ``Question.near``).
     """
     text = " ".join(text[:MAX_QUESTION].split()).strip(" ？?。.!！")
-    lang = lang_of(text)
     names = names_of(query)
     masked, entities = _mask(text, names)
+    lang = lang_of(masked)
     found = _framed(text, lang, masked, entities)
     if found.intent or not (stranger := _half_known(text, lang, names) or _stranger(masked, lang)):
         return found

@@ -16,9 +16,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
-from kgnb.book.reader import language
 from kgnb.core.errors import InputError
 from kgnb.core.files import replacing
+from kgnb.core.labels import language_of
 from kgnb.core.messages import in_language
 from kgnb.graph.book_history import BookHistory, book_history
 from kgnb.graph.continuity import contradictions
@@ -86,7 +86,7 @@ def write(
         raise InputError("exchange.unknown_format", format=format, known=", ".join((*FORMATS, "zip")))
     sample = told[0][1] if told else " ".join(key for _, key in graph.nodes)
     with in_language(
-        language(sample) if known == "cards" else None
+        language_of(sample) if known == "cards" else None
     ):  # a model that plays the book reads them
         if is_folder(target, known):
             return _write_folder(target, folders[known](kit()))

@@ -13,9 +13,8 @@ import sqlalchemy as sa
 
 from kgnb.book.edition import ChapterPlan, StoredChapter, StoredNovel, Verdict, judge, plan_chapters
 from kgnb.book.model import Book, BookChapter, count_words
-from kgnb.book.reader import language
 from kgnb.core.errors import InputError
-from kgnb.core.labels import Lang
+from kgnb.core.labels import Lang, language_of
 from kgnb.core.model import Chapter, Novel, beijing_now
 from kgnb.extract.zh.script import fold
 from kgnb.stores.ledger import tables as t
@@ -141,7 +140,9 @@ class Books(DatabasePart):
         """
         k = t.chapters.c
         query = sa.select(sa.func.coalesce(k.content, "")).where(k.novel_id == novel_id)
-        return language("".join(c.scalars(query.order_by(k.chapter_number, k.id).limit(LANGUAGE_CHAPTERS))))
+        return language_of(
+            "".join(c.scalars(query.order_by(k.chapter_number, k.id).limit(LANGUAGE_CHAPTERS)))
+        )
 
     @reading
     def chars(self, c: sa.Connection, novel_id: int) -> int:
