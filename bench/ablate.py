@@ -67,7 +67,6 @@ SWITCHES: dict[str, dict[str, tuple[str, Callable[..., Any]]]] = {
         "exclamations": ("names._is_exclamation", nobody),
         "pages of short forms": ("vetoes._is_elsewhere", nobody),
         "other words": ("vetoes._other_words", nobody),
-        "other titles": ("vetoes._other_titles", nobody),
         "ladies after their husbands": ("vetoes.after_husband", lambda _: None),
     },
     "zh": {

@@ -37,7 +37,6 @@ _NOTION = re.compile("[a-z](?:ism|ology|osophy|ity|tion|ssion|xion|ernment|shire
 _AGENT = re.compile(r"-\w*(?:[Mm]an|[Ww]oman|[Bb]oy|[Gg]irl|[Mm]aid)$")
 _NO_PERSON_ENDS = words.PLACE_ENDS | words.ORG_ENDS
 _PLACES_AND_GODS = words.KNOWN_PLACES | words.DEITIES
-_NO_PERSONS = _PLACES_AND_GODS | words.PEOPLES
 _IN_CLAUSE, _GOES_ON = re.compile("[a-z], $"), re.compile(r",? (?:and|or|[A-Z])")
 RARE = 3
 """Most occurrences of a name whose score an introducing phrase raises; a more frequent name has neighbours
@@ -177,7 +176,7 @@ class NameClassifier:
     def _score_stated(self) -> None:
         """Raise the scores of rare names that a phrase introduces as a person's, or that a speech calls."""
         for name, rare in self.candidates.items():
-            if rare.count > RARE or is_sure(rare) or place_share(rare) or not _may_be_somebody(name):
+            if rare.count > RARE or is_sure(rare) or place_share(rare):
                 continue
             if any(
                 is_introduced(self.text, at, at + len(name)) or self._is_addressed(at, name)
@@ -244,13 +243,6 @@ def _has_patronymic(name: str) -> bool:
     → True.
     """
     return is_given_and_patronymic([word for word in name.split(" ") if key(word) not in words.HONORIFICS])
-
-
-def _may_be_somebody(name: str) -> bool:
-    """Return whether a name is not in the lists of countries, peoples and gods, and has no last word of
-    places or organizations."""
-    last = key(name.split(" ")[-1])
-    return key(name) not in _NO_PERSONS and last not in _NO_PERSON_ENDS
 
 
 def thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:

@@ -293,17 +293,17 @@ def other_bears_title(pair: Pair) -> float | None:
 
 
 def may_be_father(pair: Pair) -> float | None:
-    """Return 1.0 if one is Mr. Dale or Dale of a couple, and the other is mostly called by first name, as a
-    son is; else None.
+    """Return 1.0 if one is Mr. Dale or Dale, there is a Mrs. Dale, and the other is mostly
+    called by first name, as a son is; else None.
 
-    >>> may_be_father(pair("Tom Dale, Tom", "Mr. Dale", "Mr. and Mrs. Dale. Tom Dale, Tom, Tom."))
+    >>> may_be_father(pair("Tom Dale, Tom", "Mr. Dale", "Tom Dale, Tom, Tom.", others="Mrs. Dale"))
     1.0
     """
     found = pair.linked("titled_surname", "surname")
     if not found:
         return None
     parts = pair.people.parts[found[0]]
-    family = parts.last in pair.people.couples or pair.people.titled[parts.last]["mrs"] > 0
+    family = pair.people.titled[parts.last]["mrs"] > 0
     return 1.0 if family and pair.full.by_first_name >= 0.5 and pair.short.titles <= {"mr"} else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,8 +25,6 @@ from kgnb.extract.en.persons import (
 from kgnb.extract.en.sentences import sentence_ends
 from kgnb.extract.name_index import NameIndex
 from kgnb.extract.pairs import Kinds
-
-_MR_AND_MRS = re.compile(r"Mr\.? and Mrs\.? ([\w'-]+)")
 
 
 class Person:
@@ -63,11 +60,6 @@ class Person:
         """First words of full names (Tom of Tom Dale), but for names of wives after their husbands (Mrs. John
         Dale)."""
         return frozenset(p.first for p in self.parts if p.is_full and not p.is_after_husband)
-
-    @cached_property
-    def husbands(self) -> frozenset[str]:
-        """First words of full names of a wife that are her husband's: John of Mrs. John Dale."""
-        return frozenset(p.first for p in self.parts if p.is_after_husband)
 
     @cached_property
     def lasts(self) -> frozenset[str]:
@@ -250,11 +242,6 @@ class People:
         unknown."""
         known = name_facts((first,)).gender
         return not (sex and known and sex != known)
-
-    @cached_property
-    def couples(self) -> frozenset[str]:
-        """Surnames that the text has behind "Mr. and Mrs."."""
-        return frozenset(_MR_AND_MRS.findall(self.text))
 
     def named_between(self, start: int, end: int) -> Iterator[str]:
         """Yield the names that begin at offset ``start`` or later and before ``end``, in order, with

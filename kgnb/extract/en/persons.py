@@ -24,7 +24,6 @@ _PRONOUN = re.compile(
     re.IGNORECASE,
 )
 # How many women's names end, and hardly any man's (Cassidy, Kelly and Sharoni 1999, J. Exp. Psych. 128).
-_OF_WOMEN = re.compile("(?:ia|ina|ella|etta|ette|elle|issa|inda|anna|ora|ona|yne|een)$")
 # Honorifics and like words behind a name: Mori-san, Rao-ji, Anne-girl.
 _SUFFIX = re.compile("(?<=..)-(?:san|sama|chan|kun|sensei|ji|sahib|saheb|bhai|didi|girl|boy)$")
 _COURTESY = frozenset(("hon", "honourable", "honorable"))
@@ -244,14 +243,14 @@ def likely_sex(forms: tuple[str, ...], votes: Counter[str], least: int) -> str:
     """Return the gender of a person, "m", "f" or "" for unknown, from counted pronouns.
 
     Order: titles; pronouns (``votes``: "m" and "f" → count), if at least ``least``, or 10 against a common
-    first name, of which 70 % agree; a common first name; the ending of a first name (Clorinda → "f").
+    first name, of which 70 % agree; a common first name.
     ("Pip",) with {"m": 4, "f": 1} and ``least`` 4 → "m"; ("Anne",) with {"m": 3} → "f".
     """
     facts = name_facts(forms)
     if facts.gender and not facts.titles.isdisjoint(words.MALE | words.FEMALE):
         return facts.gender
     told = _majority(votes, SURE_PRONOUNS if facts.gender else least)  # a girl called George
-    return told or facts.gender or _gender_by_ending(forms)
+    return told or facts.gender
 
 
 def pronoun_votes(text: str, ends: Iterable[int]) -> Counter[str]:
@@ -269,13 +268,6 @@ def _majority(votes: Counter[str], least: int) -> str:
     ``least`` votes."""
     (best, n), *_ = votes.most_common(1) or [("", 0)]
     return best if n >= 0.7 * votes.total() and votes.total() >= least else ""
-
-
-def _gender_by_ending(forms: Iterable[str]) -> str:
-    """Return "f" if a first name ends like women's names (Clorinda), else ""."""
-    firsts = (parts.first for form in forms if (parts := split_name(form)).is_full or not parts.titles)
-    of_woman = any(_OF_WOMEN.search(first) for first in firsts if key(first) not in words.MALE_NAMES)
-    return "f" if of_woman else ""
 
 
 def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:

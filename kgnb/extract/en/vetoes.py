@@ -6,39 +6,37 @@ The doctests' ``pair(names, names, text)`` builds a pair, as those of pair_evide
 from __future__ import annotations
 
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.pair_evidence import Pair, doctor_or_mister
-from kgnb.extract.en.persons import APART, ON_PAGES, titles_clash
+from kgnb.extract.en.pair_evidence import Pair
+from kgnb.extract.en.persons import APART, ON_PAGES
 
 
 def are_apart(pair: Pair) -> bool:
     """Return whether two persons must not be joined whatever the evidence (a cannot-link).
 
-    They are kept apart by different sex, first names, surnames or husbands, and by titles that exclude each
-    other. A stated alias overrules a different sex; alias or marriage overrules surnames and titles.
+    They are kept apart by different sex, first names or surnames. A stated alias overrules a different sex;
+    alias or marriage overrules surnames.
 
     >>> are_apart(pair("Tom Dale", "Mrs. Dale")), are_apart(pair("Ann Dale", "Jane Dale"))
     (True, True)
-    >>> are_apart(pair("Ann Dale", "Annie Dale")), are_apart(pair("Miss Dale", "Mrs. Dale"))
-    (False, True)
+    >>> are_apart(pair("Ann Dale", "Annie Dale"))
+    False
     >>> are_apart(pair("Tom Dale, Tom", "Tom Moss"))
     True
     >>> are_apart(pair("Mrs. Tom Dale", "Mrs. Dale", others="Ann Dale"))
     True
-    >>> are_apart(pair("Admiral, Admiral Dale", "Admiral Moss")), are_apart(pair("Mr. Dale", "Major Dale"))
-    (True, True)
+    >>> are_apart(pair("Admiral, Admiral Dale", "Admiral Moss"))
+    True
     """
     one, other = pair.full, pair.short
     if one.sex and other.sex and one.sex != other.sex:
         return "stated" not in pair.links
     if one.lasts & other.lasts and not any(one_first_name(a, b) for a in one.firsts for b in other.firsts):
         return bool(one.firsts and other.firsts)
-    if one.husbands and other.husbands and one.husbands.isdisjoint(other.husbands):
-        return True
     if not {"stated", "married", "wife"}.isdisjoint(pair.links):
         return False
     if one.lasts and other.lasts and one.surnames.isdisjoint(other.surnames):
         return True
-    return _other_words(pair) or _other_titles(pair) or _is_elsewhere(pair) or after_husband(pair) is not None
+    return _other_words(pair) or _is_elsewhere(pair) or after_husband(pair) is not None
 
 
 def _is_elsewhere(pair: Pair) -> bool:
@@ -56,16 +54,6 @@ def _other_words(pair: Pair) -> bool:
     both = [(one.surnames, other.surnames), (one.places, other.places)]
     unlike = any(mine and theirs and mine.isdisjoint(theirs) for mine, theirs in both)
     return unlike and pair.links.keys() <= {"rank", "bare_word", "same_word"}
-
-
-def _other_titles(pair: Pair) -> bool:
-    """Return whether excluding titles stand before the same surname: Miss Dale, Mrs. Dale."""
-    if not pair.links.keys() <= {"surname", "titled_surname", "bare_word", "same_word"}:
-        return False
-    if doctor_or_mister(pair):
-        return False
-    one, other = pair.full.titles_of, pair.short.titles_of
-    return any(titles_clash(one[last], other[last]) for last in one.keys() & other.keys())
 
 
 def one_first_name(one: str, other: str) -> bool:
