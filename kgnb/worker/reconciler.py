@@ -105,13 +105,18 @@ class Reconciler:
     async def _move(self, source: QueueName) -> None:
         queue = self._node.stores.queue
         # No node serves or reaps it any more; this poll turns leases of dead nodes into items again.
-        state = (await queue.poll([ClaimRequest(source)])).states.get(source)
-        waits = state is not None and state.waiting
-        provider = await self._router.default_provider(usable=True) if waits else None
+        await queue.poll([ClaimRequest(source)])
+        waiting = {i: one for i, one in (await queue.find_tasks([source])).items() if one.waits}
+        provider = await self._router.default_provider(usable=True) if waiting else None
         if provider is None:
             return
         target = source.with_provider(provider.lower_name)
-        for task_id in await queue.move(source, target):
+        there = await queue.find_tasks([target])
+        for task_id, one in waiting.items():
+            # Added before it is removed: a crash leaves two, not none. Nor do copies pile up.
+            if task_id not in there or not there[task_id].fresh:
+                await queue.push(target, task_id, opened=not one.fresh)
+            await queue.drop_task(source, task_id, fresh=one.fresh, elsewhere=True)
             log.warning(say("node.moved_queue", task=task_id, source=source, target=target))
         self._node.wake()
 

@@ -119,10 +119,10 @@ async def test_a_queue_whose_slot_is_being_moved_only_takes_new_items(redis_clus
         async def half_moved() -> None:
             await queue.push(NEW, 100 + len(pushed))
             pushed.append(100 + len(pushed))
-            assert set(await queue.find_tasks([NEW])) == {1, *pushed}
             assert not await renewer.renew()
             assert not renewer.lost(first)
-            for call in (take(other, chapters=1, tasks=1), queue.ack([first]), queue.states([NEW])):
+            asking = queue.states([NEW]), queue.find_tasks([NEW])
+            for call in (take(other, chapters=1, tasks=1), queue.ack([first]), *asking):
                 with pytest.raises(ServiceDown):
                     await call
 

@@ -9,7 +9,7 @@ import pytest
 from kgnb.core.errors import ServiceRefused
 from kgnb.core.messages import say
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.queue.types import ClaimRequest, QueueName, item_task_id
+from kgnb.stores.queue.types import ClaimRequest, QueueName
 from tests.support.queues import NEW, OLD, Maker, die, ids, items, opened, take
 
 
@@ -111,9 +111,9 @@ class TestItems:
             '{"task_id": 7, "v": "new"}', "[" * 5000, '{"a":' * 900 + "1" + "}" * 900, "\xff\x00",
             '{"task_id": 7, "pad": "' + "x" * 70_000 + '"}', '{"task_id": 7}}',
         ]  # fmt: skip
-        assert not any(item_task_id(text.encode()) for text in bad if '"v"' not in text)
         for text in bad:
             await queue.connection.client.lpush(NEW, text)
+        assert await queue.find_tasks([NEW]) == {}
         await queue.push(NEW, 5)
         poll = await take(queue, tasks=1)
         assert ids(poll) == [(5, 0)]
@@ -165,49 +165,21 @@ class TestItems:
         assert ids(await queue.poll(asks)) == [(2, 0)]
 
     @pytest.mark.parametrize("key", [NEW, OLD])
-    async def test_a_whole_queue_moves_in_its_order(self, make: Maker, key: QueueName) -> None:
-        queue, target = make(), key.with_provider("other")
-        end = queue.connection.client.rpush if key == OLD else queue.connection.client.lpush
-        await end(key, "garbage")
-        for number in range(1, 451):
-            item = {"task_id": number % 300 + 1, "provider": "openai", "note": ["长", "\ud800", number]}
-            await end(key, json.dumps(item))
-        before = list(range(1, 451))
-        looks = (await queue.connection.client.info("commandstats"))["cmdstat_lrange"]["calls"]
-        assert await queue.move(key, target) == list(dict.fromkeys(n % 300 + 1 for n in before))
-        assert (await queue.connection.client.info("commandstats"))["cmdstat_lrange"]["calls"] - looks <= 2
-        assert await queue.connection.client.lrange(key, 0, -1) == [b"garbage"]
-        moved = [json.loads(raw) for raw in await queue.connection.client.lrange(target, 0, -1)]
-        moved = moved if key == OLD else moved[::-1]
-        assert [i["note"][2] for i in moved] == before
-        assert {i["provider"] for i in moved} == {"other"}
-        assert moved[0]["note"][:2] == ["长", "\ud800"]
-
-    @pytest.mark.parametrize("key", [NEW, OLD])
-    async def test_copies_dont_pile_up_where_a_queue_is_moved_to(self, make: Maker, key: QueueName) -> None:
-        queue, target = make(), key.with_provider("other")
-        await queue.push(target, 2, opened=True)  # starts no paused task, so a fresh one is needed still
-        for _ in range(3):
-            await queue.push(key, 1)
-            await queue.push(key, 2)
-            assert await queue.move(key, target) == [1, 2]
-        waiting = [("kgnb" in item, item["task_id"]) for item in await items(queue, target)]
-        assert sorted(waiting) == [(False, 1), (False, 2), (True, 2)]
-        assert await queue.connection.client.llen(key) == 0
-
-    async def test_a_moved_tasks_chapters_go_and_a_held_ones_stay(self, queue: Queue) -> None:
-        for task in (1, 2):
-            await opened(queue, task, 2)
-        await queue.forget_node("a")
-        assert len((await take(queue, tasks=1)).claims) == 1  # one of them is somebody's again
-        (moved,) = await queue.move(NEW, NEW.with_provider("other"))
-        other = 3 - moved
-        known = await queue.find_tasks([NEW])
-        assert moved not in known
-        assert known[other].held
-        assert [
-            await queue.connection.client.scard(f"kgnb:rest:{{{NEW}}}:{task}") for task in (moved, other)
-        ] == [0, 2]
+    async def test_a_task_that_goes_on_elsewhere_keeps_its_chapters_in_flight(
+        self, make: Maker, key: QueueName
+    ) -> None:
+        queue = make()
+        item = await opened(queue, 1, 3, key)
+        (flying,) = (await take(queue, key, chapters=1)).claims
+        await queue.push(key, 1)
+        await queue.drop_task(key, 1, fresh=True, elsewhere=True)
+        rest = f"kgnb:rest:{{{key}}}:1"
+        assert (await queue.connection.client.scard(rest), await items(queue, key)) == (3, [])  # it is held
+        await queue.release([item])
+        await queue.drop_task(key, 1, elsewhere=True)
+        assert await queue.connection.client.smembers(rest) == {str(flying.chapter_id).encode()}
+        assert await queue.find_tasks([key]) == {}
+        assert await queue.ack([flying]) == [True]
 
     @pytest.mark.parametrize("key", [NEW, OLD])
     async def test_unknown_fields_survive_to_the_byte(self, queue: Queue, key: str) -> None:

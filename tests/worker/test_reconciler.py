@@ -14,7 +14,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from kgnb.app.context import open_app
+from kgnb.app.context import App, open_app
 from kgnb.core.model import RULES
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded.connect import open_queue
@@ -22,7 +22,7 @@ from kgnb.stores.ledger import tables as t
 from kgnb.worker.reconciler import Reconciler
 from tests.support.commands import Llm, Place, Running, llm, novel
 from tests.support.ledgers import QUEUE, execute, new_task, open_with, set_task
-from tests.support.queues import take
+from tests.support.queues import items, take
 
 SOON = {"KG_WORKER_GUARD_INTERVAL": "0.5", "KGNB_LEASE_SECONDS": "3"}
 
@@ -166,6 +166,39 @@ def test_what_no_queue_remembers_goes_to_the_default_provider(place: Place, tmp_
     assert [row[1:3] for row in states(place)] == [("completed", "Second")]
 
 
+def reconciler(app: App) -> Reconciler:
+    """One of a node that does nothing else."""
+    node = SimpleNamespace(
+        stores=SimpleNamespace(ledger=app.ledger, queue=app.queue),
+        providers=app.providers,
+        settings=app.settings,
+        only_task=None,
+        wake=lambda: None,
+    )
+    return Reconciler(cast("Any", node))
+
+
+async def test_copies_dont_pile_up_where_a_gone_providers_queue_is_moved_to(tmp_path: Path) -> None:
+    """Main queues a created task again and again, and nobody takes any of the copies."""
+    provider = {"openai_base_url": "http://127.0.0.1:9/v1", "openai_api_key": "k", "openai_model": "m"}
+    settings = Settings.load(data=tmp_path / "data", provider_name="DeepSeek", **provider)
+    gone, target = QUEUE.with_provider("gone"), QUEUE.with_provider("deepseek")
+    async with open_app(settings, graph=False) as app:
+        await app.ledger.providers.save("Gone", {"models": ["m"], "base_url": "http://127.0.0.1:9/v1"})
+        await app.ledger.providers.seen()
+        await app.ledger.providers.remove("Gone", delete=False)
+        await app.queue.push(target, 2, opened=True)  # starts no paused task, so a fresh one is needed still
+        turns = reconciler(app)
+        for _ in range(3):
+            for task_id in (1, 1, 2):
+                await app.queue.push(gone, task_id)
+            await app.queue.connection.client.delete("kgnb:reconciler")
+            await turns.run_once()
+            assert await app.queue.find_tasks([gone]) == {}
+        waiting = [("kgnb" in item, item["task_id"]) for item in await items(app.queue, target)]
+    assert sorted(waiting) == [(False, 1), (False, 2), (True, 2)]
+
+
 async def test_a_lost_task_that_had_been_opened_comes_back_as_such(tmp_path: Path) -> None:
     """As a new one it would start again what main has paused meanwhile."""
     provider = {"openai_base_url": "http://127.0.0.1:9/v1", "openai_api_key": "k", "openai_model": "m"}
@@ -179,14 +212,7 @@ async def test_a_lost_task_that_had_been_opened_comes_back_as_such(tmp_path: Pat
         _, old_workers = await new_task(app.ledger, salt="d")
         await execute(app.ledger, set_task(old_workers, status="running"))
         await execute(app.ledger, sa.delete(t.task_facts).where(t.task_facts.c.task_id == old_workers))
-        node = SimpleNamespace(
-            stores=SimpleNamespace(ledger=app.ledger, queue=app.queue),
-            providers=app.providers,
-            settings=settings,
-            only_task=None,
-            wake=lambda: None,
-        )
-        await Reconciler(cast("Any", node)).run_once()
+        await reconciler(app).run_once()
         claims = (await take(app.queue, QUEUE, tasks=9)).claims
         assert {claim.task_id: claim.fresh for claim in claims} == {waiting: True, opened: False}
         (claim,) = (await take(app.queue, QUEUE.with_provider(RULES), tasks=2)).claims

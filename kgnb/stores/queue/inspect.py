@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +17,6 @@ from kgnb.stores.queue.types import (
     QueuedTask,
     QueueName,
     QueueState,
-    is_fresh_item,
-    item_task_id,
     parse_member,
 )
 
@@ -53,25 +50,23 @@ class QueueInspector:
         return {queue: _state(reply) for queue, reply in zip(queues, replies, strict=True)}
 
     async def find_tasks(self, queues: Sequence[QueueName]) -> dict[int, QueuedTask]:
-        """Return task id → whether its item is fresh, held or dead, for the tasks whose items are in these
-        queues.
+        """Return task id → how these queues together have its item.
 
-        A task of which only chapters are there is left out: no node may serve them. Raises ServiceRefused
-        also where a key has another type: the queue's content is unknown then.
+        Raises ServiceRefused also where a key has another type: the queue's content is unknown then.
         """
         found: dict[int, QueuedTask] = defaultdict(QueuedTask)
-        replies = iter(await self.connection.send([*chain(*map(_task_commands, queues))]))
-        for before, items, after, dead in zip(*[replies] * 4, strict=True):
-            for item in items:
-                if (task_id := item_task_id(item)) is not None:
-                    found[task_id].fresh |= is_fresh_item(item)
-            for member in {*before, *after}:
-                if member.startswith(b"t:"):
-                    found[int(member[2:])].held = True
-            for member in dead:
-                if member.startswith(b"t:"):
-                    found[int(member[2:])].dead = True
+        for tasks in (await self._tasks(queues)).values():
+            for task_id, one in tasks.items():
+                found[task_id] = found[task_id].merged(one)
         return dict(found)
+
+    async def _tasks(self, queues: Sequence[QueueName]) -> dict[QueueName, dict[int, QueuedTask]]:
+        """Return, for each queue, task id → how it has the task's item."""
+        replies = await self.connection.send([script_call("tasks", queue) for queue in queues])
+        return {
+            queue: {int(task_id): QueuedTask(*map(bool, how)) for task_id, *how in reply}
+            for queue, reply in zip(queues, replies, strict=True)
+        }
 
     async def dead_items(self, queue: QueueName) -> list[DeadItem]:
         """Return the queue's dead items, tasks and chapters, oldest first; [] for none."""
@@ -93,11 +88,8 @@ class QueueInspector:
         """Return those of ``queues`` in which a node has leased a fresh item of the task, and may be about to
         open it (which starts a paused task).
         """
-        commands: list[Command] = [("HGET", q.own_key("held"), f"t:{task_id}") for q in queues]
-        held = await self.connection.send(commands)
-        return [
-            q for q, raw in zip(queues, held, strict=True) if raw is not None and _is_fresh(json.loads(raw))
-        ]
+        found = await self._tasks(queues)
+        return [queue for queue, tasks in found.items() if tasks.get(task_id, QueuedTask()).asked]
 
     async def polled_queues(self) -> list[QueueName]:
         """Return every queue that a node has polled since Redis was last empty, sorted by name."""
@@ -132,11 +124,10 @@ class QueueInspector:
         Scans like :meth:`foreign_nodes`. Lists with a colon in the provider's name are left out: they are
         another program's.
         """
-        found = [(prefix, key) for prefix in prefixes for key in await self._keys(f"{prefix}*", "list")]
-        queues = [QueueName(key) for prefix, key in found if ":" not in key.removeprefix(prefix)]
-        lists = await self.connection.send([("LRANGE", queue, 0, -1) for queue in queues])
-        waiting = ((item_task_id(item), q) for q, items in zip(queues, lists, strict=True) for item in items)
-        return {task_id: queue for task_id, queue in waiting if task_id is not None}
+        lists = [(prefix, key) for prefix in prefixes for key in await self._keys(f"{prefix}*", "list")]
+        queues = [QueueName(key) for prefix, key in lists if ":" not in key.removeprefix(prefix)]
+        found = await self._tasks(queues)
+        return {task_id: queue for queue in queues for task_id, one in found[queue].items() if one.waits}
 
     async def _keys(self, pattern: str, kind: str) -> list[str]:
         """Return the keys of this pattern and kind on all servers, sorted; of very many only the first."""
@@ -194,22 +185,6 @@ def _state(reply: Any) -> QueueState:
     if isinstance(reply, ServiceRefused):
         return QueueState(problem=str(reply))
     return QueueState(*map(int, reply))
-
-
-def _is_fresh(record: Mapping[str, Any]) -> bool:
-    """Return whether a lease's item was pushed again since it was last opened (the same rule as in
-    common.lua).
-    """
-    return not record["opened"] or int(record["asked"]) > int(record["answered"])
-
-
-def _task_commands(queue: QueueName) -> list[Command]:
-    """Return the commands that read a queue's items; held ones twice, before and after, as an item may move
-    between.
-    """
-    held, dead = ("HKEYS", queue.own_key("held")), ("HKEYS", queue.own_key("dead"))
-    # Leases before and after: an item that is being claimed right now is in one of the three.
-    return [held, ("LRANGE", queue, 0, -1), held, dead]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,6 @@ from kgnb.stores.queue.types import (
     DeadItem,
     PollResult,
     QueueName,
-    item_task_id,
     parse_member,
 )
 
@@ -49,8 +48,6 @@ VERSION = 1
 """Of items and protocol (common.lua has the same); what a newer version made is left to newer nodes."""
 HOLD_SECONDS = 900.0
 """Seconds without a newly stored reply after which a chapter goes to others: its node may hang."""
-MOVE_BATCH = 200
-"""Items that Queue.move sends in one round trip: at most 13 MB."""
 
 _DRAINING, _DRAINING_ELSEWHERE = 1, 2
 """poll.lua's ``solo``: this node, or another one, empties its slots for a chapter that is to run alone."""
@@ -290,7 +287,7 @@ class Queue(QueueInspector):
 
         List each of these elsewhere only when its lease has ended.
         """
-        commands = [script_call("forget", queue, 1, task_id) for queue in queues]
+        commands = [script_call("forget", queue, task_id) for queue in queues]
         return {int(chapter) for one in await self.connection.send(commands) for chapter in one}
 
     async def hasten(self, queue: QueueName) -> None:
@@ -367,36 +364,16 @@ class Queue(QueueInspector):
         text = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
         await self.connection.send_one(("RPUSH" if queue.oldest_left else "LPUSH", queue, text))
 
-    async def move(self, source: QueueName, target: QueueName) -> list[int]:
-        """Move every waiting item of a task to another queue of the same prefix; return the task ids in their
-        order, each once.
-
-        Order and unknown fields stay, the provider's name changes. Items that name no task stay behind. They
-        are added before they are removed: a crash in between leaves a second copy, not none. A task of which
-        a fresh item waits there already gets no further one.
-        """
-        found: list[bytes] = await self.connection.send_one(("LRANGE", source, 0, -1))
-        oldest_first = found if source.oldest_left else found[::-1]
-        items = [(item, task) for item in oldest_first if (task := item_task_id(item)) is not None]
-        there = {task for task, one in (await self.find_tasks([target])).items() if one.fresh}
-        for start in range(0, len(items), MOVE_BATCH):
-            batch = items[start : start + MOVE_BATCH]
-            if texts := [_with_provider(item, target.provider_key) for item, t in batch if t not in there]:
-                await self.connection.send_one(("RPUSH" if source.oldest_left else "LPUSH", target, *texts))
-            # Each is the oldest one left: LREM from that end finds it at once.
-            end = 1 if source.oldest_left else -1
-            removals: list[Command] = [("LREM", source, end, item) for item, _ in batch]
-            tasks = dict.fromkeys(task for _, task in batch)
-            await self.connection.send([*removals, script_call("forget", source, 0, *tasks)])
-        return list(dict.fromkeys(task for _, task in items))
-
-    async def drop_task(self, queue: QueueName, task_id: int, *, fresh: bool = False) -> None:
-        """Remove a finished task: its chapters, those in flight too, and its waiting items.
+    async def drop_task(
+        self, queue: QueueName, task_id: int, *, fresh: bool = False, elsewhere: bool = False
+    ) -> None:
+        """Remove a finished task: its chapters and its waiting items; those in flight too, unless the task
+        goes on ``elsewhere``.
 
         Fresh items stay unless ``fresh``: each may be a retry that came in meanwhile, and the node that takes
         it finds out. A held task keeps its chapters: its holder ends it with :meth:`ack`.
         """
-        await self.connection.send_one(script_call("drop", queue, task_id, int(fresh)))
+        await self.connection.send_one(script_call("drop", queue, task_id, int(fresh), int(elsewhere)))
 
     async def reconciler_turn(self, seconds: float) -> bool:
         """Return whether this node may look for lost tasks now; over all nodes True about once in
@@ -426,14 +403,6 @@ class Queue(QueueInspector):
         """Return ``count`` numbers that no other node has, each fit for ``kg:worker:<id>``."""
         first = int(await self.connection.send_one(script_call("tokens", "kgnb:ids", count)))
         return list(range(first, first + count))
-
-
-def _with_provider(item: bytes, provider: str) -> bytes:
-    """Return an item's JSON with another provider; unchanged if it is nested too deeply."""
-    try:
-        return json.dumps(json.loads(item) | {"provider": provider}, separators=(",", ":")).encode()
-    except RecursionError:  # nested so deep that it can be read but not written
-        return item
 
 
 def _ms(seconds: float) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from kgnb.core.messages import say_or
 
@@ -16,8 +17,6 @@ MAX_ID = 2**53 - 1
 MAX_FAILURES = 3
 """Own failures after which a chapter goes to the dead list, and a task that can't be opened or refreshed ends
 as failed; deaths of nodes and the provider's failures don't count."""
-MAX_ITEM_BYTES = 65_536
-"""Larger items are buried (common.lua has the same limit)."""
 _MEMBER = re.compile(r"([tc]):([0-9]{1,19})(?::(-?[0-9]{1,19}))?")
 
 
@@ -106,27 +105,6 @@ def parse_member(member: str) -> tuple[str, int, int]:
     """
     found = _MEMBER.fullmatch(member)
     return (found[1], int(found[2]), int(found[3] or 0)) if found else (member.partition(":")[0], 0, 0)
-
-
-def item_task_id(item: bytes) -> int | None:
-    """Return the task id in a waiting item's JSON; None for an item that poll.lua would bury as malformed."""
-    if len(item) > MAX_ITEM_BYTES:
-        return None
-    try:
-        task_id = json.loads(item.decode("utf-8", "replace"))["task_id"]
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
-        return None
-    if not isinstance(task_id, (int, float)) or isinstance(task_id, bool):
-        return None
-    return int(task_id) if 1 <= task_id <= MAX_ID and task_id == task_id // 1 else None
-
-
-def is_fresh_item(item: bytes) -> bool:
-    """Return whether no node has opened the task since this item was pushed (common.lua: parse)."""
-    if b'"kgnb"' not in item:
-        return True
-    mark = json.loads(item.decode("utf-8", "replace")).get("kgnb")
-    return not isinstance(mark, dict) or mark.get("opened") is not True or mark.get("fresh") is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,10 +216,15 @@ class PollResult:
         return int(solo)
 
 
-@dataclass(slots=True)
-class QueuedTask:
-    """How queues have a task's items: a fresh one waits, one is leased or dead."""
+class QueuedTask(NamedTuple):
+    """How queues have a task's item (tasks.lua)."""
 
-    fresh: bool = False
-    held: bool = False
+    waits: bool = False
+    fresh: bool = False  # an item waits that nobody has opened the task from
+    held: bool = False  # by a node
+    asked: bool = False  # what that node holds is a fresh item, too
     dead: bool = False
+
+    def merged(self, other: QueuedTask) -> QueuedTask:
+        """Return what holds of either."""
+        return QueuedTask(*map(operator.or_, self, other))
