@@ -22,6 +22,7 @@ from kgnb.core.errors import BuildStopped, InputError, SettingsError, optional_p
 from kgnb.core.event_loop import LoopThread
 from kgnb.core.messages import say
 from kgnb.core.model import in_viewers_zone
+from kgnb.core.process_tuning import no_collector
 from kgnb.core.safe_text import one_line
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
@@ -210,16 +211,19 @@ class BookGraph:
 
     async def _current_query(self, app: App) -> GraphQuery:
         """Return the queries on the graph as the record is now."""
-        return await self._query_of(app, await app.ledger.graphs.record(self.result.novel_id))
+        return (await self._record_and_query(app))[1]
 
-    async def _query_of(self, app: App, record: Record) -> GraphQuery:
-        """Return the queries on the record's graph; the same object while the record stays the same."""
-        if self._query_index is None or self._query_index[0] != record.state:
-            if self._until is not None:
-                record = await asyncio.to_thread(self._read, record)
-            graph, state = await graph_and_state(app, record, self._until)
-            self._query_index = (state, await asyncio.to_thread(GraphQuery, graph))
-        return self._query_index[1]
+    async def _record_and_query(self, app: App) -> tuple[Record, GraphQuery]:
+        """Return the record as it is now, and the queries on its graph; the same object while the record
+        stays the same.
+        """
+        with no_collector():
+            record = await app.ledger.graphs.record(self.result.novel_id)
+            if self._query_index is None or self._query_index[0] != record.state:
+                known = record if self._until is None else await asyncio.to_thread(self._read, record)
+                graph, state = await graph_and_state(app, known, self._until)
+                self._query_index = (state, await asyncio.to_thread(GraphQuery, graph))
+            return record, self._query_index[1]
 
     def _read(self, record: Record) -> Record:
         """Return the record with its rows in a list, kept until the next record of another state: graphs
@@ -291,8 +295,7 @@ class BookGraph:
         """Return the answer to a question, by an LLM if ``provider`` names one."""
         from kgnb.app.ask import BookAsked, ask_model
 
-        record = await app.ledger.graphs.record(self.result.novel_id)
-        book = BookAsked(record, await self._query_of(app, record), self._until)
+        book = BookAsked(*await self._record_and_query(app), self._until)
         return await ask_model(app, book, question, provider, self.result.task_id)
 
     def cypher(self, cypher: str, **parameters: Any) -> QueryRows:

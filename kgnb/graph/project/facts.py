@@ -142,6 +142,8 @@ class TieFacts(Facts):
         Of a tie that only rules read: :func:`combined_strength` of the chapters' maxima.
         """
         values = self.strengths.values()
+        if len(values) == 1:  # both say so
+            return next(iter(values))
         if not self.by_ai:
             return combined_strength(values)
         return (2 * sum(values) + len(values)) // (2 * len(values))
@@ -158,6 +160,8 @@ class ResolvedChapter:
     persons: ChapterPersons
     by_ai: bool
     alone: dict[int, int]  # chapter id → number: shared by all that is in no other chapter
+    people: dict[NodeKey, float] = field(default_factory=dict)
+    """Characters of the chapter → the highest confidence of their occurrences."""
     events: dict[NodeKey, NodeFacts] = field(default_factory=lambda: defaultdict(NodeFacts))
     ends: dict[tuple[str, str], tuple[NodeKey | None, str]] = field(default_factory=dict)
     """(name, default label) → the node that it means as an end of an edge, and its name in the chapter."""

@@ -189,8 +189,8 @@ class GraphBuilder:
         facts.add_chapter(here, confidence)
         if key[1] != name:
             facts.lists["aliases"].add(name)
-        if key[0] == "Character":
-            here.edges[key, "APPEARS_IN", here.key].add_chapter(here, confidence)
+        if key[0] == "Character" and confidence > here.people.get(key, -1):
+            here.people[key] = confidence
         return facts
 
     def _end(
@@ -203,16 +203,24 @@ class GraphBuilder:
         """
         found = here.ends.get((name, default))
         if found is None:
-            found = here.ends[name, default] = self._find_end(here, name, default)
+            found = here.ends[name, default] = key, own = self._find_end(here, name, default)
+            if key is not None and key[0] != "Event" and not self._is_split(key):
+                self._add_implied(here, key, own)
         key, own = found
-        if key is None or key[0] == "Event":
-            return key
-        if key[0] == "Character" and key[1] in self._resolver.split_off:
+        if key is not None and self._is_split(key):
             key = self._one_key((key[0], self._resolver.quoted(key[1], quote)))
+            self._add_implied(here, key, own)
+        return key
+
+    def _is_split(self, key: NodeKey) -> bool:
+        """Return whether a split has taken names from the character, so that quotes tell whom they mean."""
+        return key[0] == "Character" and key[1] in self._resolver.split_off
+
+    def _add_implied(self, here: ResolvedChapter, key: NodeKey, name: str) -> None:
+        """Count an entity that the chapter uses, where none of its lists has it."""
         facts = self._entities.get(key)
         if facts is None or here.chapter.id not in facts.chapters:
-            self._add_occurrence(here, key, own, IMPLIED)
-        return key
+            self._add_occurrence(here, key, name, IMPLIED)
 
     def _find_end(self, here: ResolvedChapter, name: str, default: str) -> tuple[NodeKey | None, str]:
         """Return (node or None, name in this chapter), before a quote decides between two persons."""
@@ -307,6 +315,13 @@ class GraphBuilder:
             of_event = properties.event(self._novel.id, key[1], event, here.chapter, sequence)
             self._graph.nodes[key] = GraphNode(*key, of_event)
         equal: dict[object, Properties] = {}  # most have the same, as APPEARS_IN of all characters
+        for person, confidence in here.people.items():
+            if (found := equal.get(confidence)) is None:
+                facts = Facts()
+                facts.add_chapter(here, confidence)
+                found = equal[confidence] = properties.structural_edge(self._novel.id, "APPEARS_IN", facts)
+            edge = person, "APPEARS_IN", here.key
+            self._graph.edges[edge] = GraphEdge(*edge, found)
         for edge, facts in here.edges.items():
             same = edge[1], facts.confidence, facts.unverified, *facts.texts.items()
             if (found := equal.get(same)) is None:

@@ -47,8 +47,13 @@ def tie(novel_id: int, facts: TieFacts) -> Properties:
     """Return property → value of an edge between two characters: strength, description, quote, and labels if
     it has any.
     """
-    found = _recurring(novel_id, facts) | facts.given("description") | {"strength": facts.strength()}
-    return found | facts.proof() | (facts.label_properties() if facts.labels else {})
+    found = _recurring(novel_id, facts)
+    found["description"] = facts.texts.get("description", "")
+    found["strength"] = facts.strength()
+    found |= facts.proof()
+    if facts.labels:
+        found |= facts.label_properties()
+    return found
 
 
 def structural_edge(novel_id: int, type_: str, facts: Facts) -> Properties:
@@ -69,12 +74,19 @@ def structural_edge(novel_id: int, type_: str, facts: Facts) -> Properties:
 
 def _recurring(novel_id: int, facts: Facts) -> Properties:
     """Return the properties that all nodes and edges of several chapters have."""
-    return _origin(novel_id, facts) | {"chapters": facts.numbers(), "count": len(facts.chapters)}
+    found = _origin(novel_id, facts)
+    found["chapters"] = facts.numbers()
+    found["count"] = len(facts.chapters)
+    return found
 
 
 def _origin(novel_id: int, facts: Facts) -> Properties:
     """Return the properties of all nodes and edges of an extraction: ``extracted_by``, ``confidence``,
     ``novel_id``, ``task_id``.
     """
-    origin: Properties = {"extracted_by": facts.extracted_by, "confidence": facts.confidence}
-    return origin | {"novel_id": novel_id, "task_id": sorted(facts.tasks)}
+    return {
+        "extracted_by": facts.extracted_by,
+        "confidence": facts.confidence,
+        "novel_id": novel_id,
+        "task_id": sorted(facts.tasks),
+    }
