@@ -359,7 +359,7 @@ class BookGraph:
         display(graph, history, title=self.title)
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
-        """Write the graph to a file and return its path: html, png, svg, json, csv, graphml or cypher, or an
+        """Write the graph to a file and return its path: html, svg, json, csv, graphml or cypher, or an
         author's kit: md, docx (extra ``docx``), obsidian or cards; by the ending or ``format``.
 
         ``.csv`` is one table of the relations between persons, ``.zip`` all tables. ``.obsidian`` and

@@ -6,7 +6,7 @@ from pathlib import Path
 
 KIT_FORMATS = ("md", "docx", "obsidian", "cards")
 """Of the author's kit. ``obsidian`` is a folder, and ``cards``, but a list in a file named .cards.json."""
-FORMATS = ("json", "csv", "graphml", "cypher", "html", "svg", "png", *KIT_FORMATS)
+FORMATS = ("json", "csv", "graphml", "cypher", "html", "svg", *KIT_FORMATS)
 """In the order in which people are told; ``csv``: a .zip of all tables, or, in a file named .csv, one of the
 relations."""
 FORMAT_OF_ENDING = {f".{name}": name for name in FORMATS} | {".htm": "html", ".zip": "csv"}
@@ -20,7 +20,7 @@ def is_folder(path: Path, format: str) -> bool:
 
 
 def format_of(path: Path) -> str | None:
-    """Return the format that the file's ending names: "png" for a.PNG, "cards" for a.cards.json; None for an
+    """Return the format that the file's ending names: "svg" for a.SVG, "cards" for a.cards.json; None for an
     unknown ending, or none.
     """
     if path.name.lower().endswith(".cards.json"):

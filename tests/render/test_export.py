@@ -106,7 +106,7 @@ def test_an_empty_graph_is_valid_in_every_format(tmp_path: Path) -> None:
         export.write(Graph(), {}, tmp_path / f"g.{kind}", kind)
     assert json.loads((tmp_path / "g.json").read_text()) == {"nodes": [], "edges": [], "record": {}}
     assert ElementTree.parse(tmp_path / "g.graphml").getroot().tag.endswith("graphml")
-    with pytest.raises(InputError, match=r"svg, png, md, docx, obsidian, cards, zip"):
+    with pytest.raises(InputError, match=r"svg, md, docx, obsidian, cards, zip"):
         export.write(Graph(), {}, tmp_path / "g.pdf", "pdf")
 
 

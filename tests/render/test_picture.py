@@ -8,7 +8,6 @@ import html as htmllib
 import itertools
 import json
 import math
-import os
 import random
 import re
 import sys
@@ -27,7 +26,6 @@ from kgnb.graph.importance import edge_weight
 from kgnb.graph.model import RELATION_GROUPS, Graph, GraphEdge, GraphNode, group_of
 from kgnb.render import query_results
 from kgnb.render.explorer import page as explorer
-from kgnb.render.export import check_place
 from kgnb.render.picture import layout, scene, selection, static
 from tests.support.browser import chromium, watched
 
@@ -342,37 +340,6 @@ def test_svg_with_hostile_names(title: str) -> None:
     assert not [k for e in root.iter() for k in e.keys() if k.startswith("on") or "href" in k]  # noqa: SIM118
 
 
-class TestWhyNoPng:
-    def test_no_font_for_the_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(static, "_FONT_FILES", ())
-        with pytest.raises(InputError, match="fonts-noto-cjk"):
-            static.png(sanguo(), title="三国演义")
-
-    def test_no_pillow_is_told_before_a_book_is_read(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        monkeypatch.setitem(sys.modules, "PIL.Image", None)  # missing, or broken
-        with pytest.raises(InputError, match=r"pip install pillow"):
-            check_place(tmp_path / "graph.png")
-        check_place(tmp_path / "graph.svg")
-
-
-def test_png() -> None:
-    image = pytest.importorskip("PIL.Image")
-    import io
-
-    try:
-        drawn = static.png(sanguo(), title="三国演义")
-    except InputError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
-    with image.open(io.BytesIO(drawn)) as opened:
-        assert opened.format == "PNG"
-        assert opened.width > 800
-        assert len(opened.convert("RGB").getcolors(1 << 24)) > 100
-
-
 def test_without_a_notebook_it_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"graph\.html"):  # a plain script, with IPython
         explorer.display(hostile(), book_history(hostile(), (), {}), title="三国演义")
@@ -388,6 +355,8 @@ def test_display_sends_a_still_image_and_a_sandboxed_frame(monkeypatch: pytest.M
     monkeypatch.setattr("IPython.get_ipython", object)
     explorer.display(hostile(), book_history(hostile(), (), {}), title=EVIL[0])
     assert ElementTree.fromstring(sent[0]["image/svg+xml"]).tag.endswith("svg")
+    _, _, packed = sent[0]["text/markdown"].partition("base64,")  # for a notebook that isn't trusted
+    assert base64.b64decode(packed.removesuffix(")")).decode() == sent[0]["image/svg+xml"]
     frame = sent[1].data
     assert frame.startswith('<div><iframe sandbox="allow-scripts allow-downloads"')
     assert frame.count("<") == 4  # the frame's own tags: all of the page is inside an attribute

@@ -12,7 +12,6 @@ import functools
 import hashlib
 import importlib
 import json
-import logging
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -26,8 +25,6 @@ from kgnb.graph.model import Graph
 from kgnb.render.explorer.data import page_data
 from kgnb.render.picture import static
 from kgnb.render.picture.scene import DARK_EDGE_COLOURS, EDGE_COLOURS, Scene, lay_out, printable
-
-log = logging.getLogger(__name__)
 
 PAGE_PEOPLE = 80
 """How many characters a page shows at first; more would be hard to read."""
@@ -73,11 +70,11 @@ def display(graph: Graph, history: BookHistory, *, title: str) -> None:
     if ipython_shell() is None:  # a plain script: IPython would print the whole image
         raise InputError("exchange.no_notebook")
     notebook = importlib.import_module("IPython.display")
-    image: dict[str, object] = {"text/plain": title, "image/svg+xml": static.svg(graph, title=title)}
-    try:
-        image["image/png"] = base64.b64encode(static.png(graph, title=title)).decode()
-    except InputError as error:
-        log.info(say("picture.no_png", reason=str(error)))
+    still = static.svg(graph, title=title)
+    # As Markdown too: JupyterLab shows no SVG in a notebook that it doesn't trust.
+    packed = base64.b64encode(still.encode()).decode()
+    markdown = f"![](data:image/svg+xml;base64,{packed})"
+    image = {"text/plain": title, "image/svg+xml": still, "text/markdown": markdown}
     notebook.display(image, raw=True)
     frame = iframe(html(graph, history, title=title))
     notebook.display(notebook.HTML(f"<div>{frame}</div>"))  # IPython warns about a leading <iframe>

@@ -76,7 +76,6 @@ def write(
             out, lambda text: text.write(page.html(graph, history or book_history(graph), title=title))
         ),
         "svg": lambda out: _as_text(out, lambda text: text.write(static.svg(graph, title=title))),
-        "png": lambda out: out.write(static.png(graph, title=title)),
         "md": lambda out: _as_text(out, lambda text: to_markdown(kit(), text)),
         "docx": lambda out: to_docx(kit(), out),
         "cards": lambda out: out.write(json.dumps(to_cards(kit()), ensure_ascii=False, indent=1).encode()),
@@ -97,8 +96,8 @@ def check_place(path: str | Path, format: str | None = None) -> None:
     """Raise InputError when :func:`write` could not write to ``path``; changes nothing."""
     place = Path(path).expanduser()
     known = format or format_of(place) or ""
-    if known in _NEEDS:
-        _NEEDS[known]()
+    if known == "docx":
+        python_docx()
     above = place.absolute().parent
     if folder := is_folder(place, known):
         _check_folder(place)
@@ -152,10 +151,6 @@ def _write_folder(place: Path, files: Mapping[str, str]) -> Path:
     except OSError as error:
         raise InputError("exchange.unwritable", path=place, reason=error.strerror or error) from None
     return place
-
-
-_NEEDS = {"png": static.pillow, "docx": python_docx}
-"""Format → what raises InputError where a package for it is missing."""
 
 
 def _as_text(out: IO[bytes], fill: Callable[[IO[str]], object]) -> None:

@@ -1,1 +1,1 @@
-"""The picture of a novel's characters: selection, layout, interactive page, SVG and PNG."""
+"""The picture of a novel's characters: selection, layout, interactive page, still image."""

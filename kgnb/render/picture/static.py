@@ -1,15 +1,11 @@
-"""The picture as a still image: SVG, and PNG where Pillow and a fitting font are installed."""
+"""The picture as a still image in SVG, which takes the fonts of the viewer's machine."""
 
 from __future__ import annotations
 
-import functools
-import importlib
-import io
+from collections.abc import Iterator
 from html import escape
-from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.graph.model import Graph
 from kgnb.render.picture import scene
@@ -56,41 +52,38 @@ def svg(graph: Graph, *, title: str) -> str:
     shown = lay_out(graph, STILL_PEOPLE)
     frame = _Frame(shown)
     w, h = round(frame.width), round(frame.height)
-    pen = _SvgPen()
-    _draw(pen, shown, frame, title)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}"'
         f' role="img" font-family="{escape(scene.FONTS)}">',
         f"<title>{_xml(title)}</title>",
         f'<rect width="{w}" height="{h}" fill="{_PAPER}"/>',
-        *pen.parts,
+        *_drawn(shown, frame, title),
         "</svg>",
     ]
     return "\n".join(parts)
 
 
-def _draw(pen: _SvgPen | _PngPen, shown: Scene, frame: _Frame, title: str) -> None:
-    """Ties, circles, names, headline and legend; the most important are drawn last."""
-    drawn = [tie for tie in shown.ties if tie.drawn]
-    for tie in reversed(drawn):
+def _drawn(shown: Scene, frame: _Frame, title: str) -> Iterator[str]:
+    """Yield ties, circles, names, headline and legend; the most important are drawn last."""
+    for tie in reversed([tie for tie in shown.ties if tie.drawn]):
         a, b = (frame.centre(shown.spots[i]) for i in (tie.a, tie.b))
-        pen.line(a, b, EDGE_COLOURS[tie.group], shown.width(tie), faint=True)
+        yield _line(a, b, EDGE_COLOURS[tie.group], shown.width(tie), faint=True)
     for spot in shown.spots:
-        pen.circle(frame.centre(spot), spot.radius, spot.fill, spot.border)
+        yield _circle(frame.centre(spot), spot.radius, spot.fill, spot.border)
     for spot in reversed(shown.spots):
         x, y = frame.centre(spot)
         below = round(y + spot.radius + spot.font * 1.05, 1)
-        pen.text((x, below), spot.label, spot.font, _INK, centred=True)
-    pen.text((_MARGIN, 36), title, 22, _INK)
-    pen.text((_MARGIN, 58), summary(shown), 13, _SOFT)
+        yield _text((x, below), spot.label, spot.font, _INK, centred=True)
+    yield _text((_MARGIN, 36), title, 22, _INK)
+    yield _text((_MARGIN, 58), summary(shown), 13, _SOFT)
     for number, row in enumerate(reversed(frame.legend)):
         y = round(frame.height - _FOOT - _LEGEND_LINE * number)
         for name, colour, border, x in row:
             if border:
-                pen.circle((x + 16, y - 4), 8, colour, border)
+                yield _circle((x + 16, y - 4), 8, colour, border)
             else:
-                pen.line((x, y - 4), (x + 24, y - 4), colour, 4)
-            pen.text((x + 30, y), name, 13, _SOFT)
+                yield _line((x, y - 4), (x + 24, y - 4), colour, 4)
+            yield _text((x + 30, y), name, 13, _SOFT)
 
 
 class _Entry(NamedTuple):
@@ -121,111 +114,28 @@ def _legend(shown: Scene, width: float) -> list[list[_Entry]]:
     return rows
 
 
+def _line(start: _Point, end: _Point, colour: str, width: float, *, faint: bool = False) -> str:
+    """Return a line in the image's points."""
+    opacity = ' stroke-opacity=".6" stroke-linecap="round"' if faint else ""
+    (x1, y1), (x2, y2) = start, end
+    place = f'x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}"'
+    return f'<line {place} stroke="{colour}" stroke-width="{width:g}"{opacity}/>'
+
+
+def _circle(centre: _Point, radius: float, fill: str, border: str) -> str:
+    """Return a circle with its border."""
+    x, y = centre
+    return f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{fill}" stroke="{border}" stroke-width="1.5"/>'
+
+
+def _text(at: _Point, text: str, size: float, colour: str, *, centred: bool = False) -> str:
+    """Return a text; a ``centred`` one has a halo, as lines run below it."""
+    halo = f' stroke="{_PAPER}" stroke-width="3.5" stroke-linejoin="round" paint-order="stroke"'
+    more = f' text-anchor="middle"{halo}' if centred else ""
+    place = f'x="{at[0]:g}" y="{at[1]:g}" font-size="{size:g}"'
+    return f'<text {place} fill="{colour}"{more}>{_xml(text)}</text>'
+
+
 def _xml(text: str) -> str:
     """Return the text escaped for XML."""
     return escape(printable(text), quote=True)
-
-
-class _SvgPen:
-    """Draws in the image's points."""
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-
-    def line(self, start: _Point, end: _Point, colour: str, width: float, *, faint: bool = False) -> None:
-        opacity = ' stroke-opacity=".6" stroke-linecap="round"' if faint else ""
-        (x1, y1), (x2, y2) = start, end
-        place = f'x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}"'
-        self.parts.append(f'<line {place} stroke="{colour}" stroke-width="{width:g}"{opacity}/>')
-
-    def circle(self, centre: _Point, radius: float, fill: str, border: str) -> None:
-        x, y = centre
-        self.parts.append(
-            f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{fill}" stroke="{border}" stroke-width="1.5"/>'
-        )
-
-    def text(self, at: _Point, text: str, size: float, colour: str, *, centred: bool = False) -> None:
-        halo = f' stroke="{_PAPER}" stroke-width="3.5" stroke-linejoin="round" paint-order="stroke"'
-        more = f' text-anchor="middle"{halo}' if centred else ""
-        place = f'x="{at[0]:g}" y="{at[1]:g}" font-size="{size:g}"'
-        self.parts.append(f'<text {place} fill="{colour}"{more}>{_xml(text)}</text>')
-
-
-# --- PNG ----------------------------------------------------------------------------------------------------
-
-_FONT_FILES = (
-    "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
-    "/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc",
-    "/usr/share/fonts/google-noto-cjk/NotoSansCJK-Regular.ttc",
-    "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc",
-    "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc",
-    "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",
-    "/System/Library/Fonts/PingFang.ttc",
-    "/System/Library/Fonts/Hiragino Sans GB.ttc",
-)
-_LATIN_FONT_FILES = (
-    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
-    "/System/Library/Fonts/Helvetica.ttc",
-)
-_SCALE = 2  # pixels per point, for high-density screens
-_MAX_PIXELS = 6_000
-
-
-def pillow() -> tuple[Any, Any, Any]:
-    """Return Pillow's modules (Image, ImageDraw, ImageFont). Raises InputError when they can't be
-    imported.
-    """
-    try:
-        image, draw, font = (importlib.import_module(f"PIL.Image{part}") for part in ("", "Draw", "Font"))
-    except ImportError:
-        raise InputError("exchange.no_pillow") from None
-    return image, draw, font
-
-
-def png(graph: Graph, *, title: str) -> bytes:
-    """Return a still picture of the graph as PNG bytes. Raises InputError without Pillow or without a
-    fitting font.
-    """
-    image, draw, fonts = pillow()
-    shown = lay_out(graph, STILL_PEOPLE)
-    frame = _Frame(shown)
-    text = "".join([title, summary(shown), *(s.label for s in shown.spots)])
-    is_cjk = max(text, default="") > "\u2e7f"
-    files = _FONT_FILES if is_cjk else (*_LATIN_FONT_FILES, *_FONT_FILES)
-    file = next((file for file in files if Path(file).is_file()), None)
-    if file is None:
-        raise InputError("exchange.no_font", font="fonts-noto-cjk" if is_cjk else "fonts-dejavu-core")
-    pen = _PngPen((image, draw), functools.cache(lambda size: fonts.truetype(file, size)), frame)
-    _draw(pen, shown, frame, title)
-    out = io.BytesIO()
-    pen.image.save(out, "PNG", optimize=True)
-    return out.getvalue()
-
-
-class _PngPen:
-    """The same with Pillow, which is optional and therefore untyped here."""
-
-    def __init__(self, pillow: tuple[Any, Any], font: Any, frame: _Frame) -> None:
-        self._font = font
-        self._scale = min(_SCALE, _MAX_PIXELS / max(frame.width, frame.height))
-        size = (round(frame.width * self._scale), round(frame.height * self._scale))
-        image, drawing = pillow
-        self.image = image.new("RGB", size, _PAPER)
-        self._pen = drawing.Draw(self.image, "RGBA")
-
-    def line(self, start: _Point, end: _Point, colour: str, width: float, *, faint: bool = False) -> None:
-        points = [tuple(v * self._scale for v in point) for point in (start, end)]
-        fill = colour + "99" if faint else colour
-        self._pen.line(points, fill=fill, width=max(1, round(width * self._scale)))
-
-    def circle(self, centre: _Point, radius: float, fill: str, border: str) -> None:
-        (x, y), r, s = centre, radius, self._scale
-        box = [(x - r) * s, (y - r) * s, (x + r) * s, (y + r) * s]
-        self._pen.ellipse(box, fill=fill, outline=border, width=max(1, round(1.5 * s)))
-
-    def text(self, at: _Point, text: str, size: float, colour: str, *, centred: bool = False) -> None:
-        point = (at[0] * self._scale, at[1] * self._scale)
-        font = self._font(max(8, round(size * self._scale)))
-        halo = {"stroke_width": round(1.7 * self._scale), "stroke_fill": _PAPER}
-        anchor = "ms" if centred else "ls"
-        self._pen.text(point, printable(text), font=font, fill=colour, anchor=anchor, **halo)
