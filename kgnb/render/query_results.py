@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.core.errors import optional_package
+from kgnb.core.formatting import cut
 from kgnb.core.labels import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.messages import say, say_or
 from kgnb.core.safe_text import one_line
@@ -16,8 +17,9 @@ from kgnb.graph.query import Entity, GraphQuery
 from kgnb.graph.relationship_history import PairChapter
 from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.render.export.ordering import shown_name
-from kgnb.render.html import text
+from kgnb.render.html import table, text
 from kgnb.render.names_text import why_text
+from kgnb.render.table import Column, Table, rows
 from kgnb.render.tie_words import tie_word
 
 HTML_ROWS = 200
@@ -44,15 +46,19 @@ class QueryRows(list[dict[str, Any]]):
         self.title, self.note = title, note
         self._every_column = every_column
 
-    def _table(self, most: int) -> tuple[list[str], list[list[object]]]:
-        """Return headings and cells of the first ``most`` rows, without columns that are empty in all rows,
+    def _table(self, most: int, width: int) -> Table:
+        """Return the first ``most`` rows, texts cut to ``width``, without columns that are empty in all rows
         unless the user asked for each of them.
         """
         keys = list(self[0]) if self else []
         if not self._every_column:
             keys = [k for k in keys if any(row[k] not in ("", [], 0, None) for row in self)]
-        heads = [say_or(f"explore.col_{key}", key) for key in keys]
-        return heads, [[_cell(row[key]) for key in keys] for row in self[:most]]
+        is_number = {key: any(isinstance(row[key], int) for row in self[:most]) for key in keys}
+        heads = (
+            Column(key, say_or(f"explore.col_{key}", key), "count" if is_number[key] else "text")
+            for key in keys
+        )
+        return Table(tuple(heads), rows({key: _cell(row[key], width) for key in keys} for row in self[:most]))
 
     def frame(self) -> Any:
         """Return the rows as a pandas DataFrame. Raises ImportError that names the install command where
@@ -66,41 +72,28 @@ class QueryRows(list[dict[str, Any]]):
 
     def _repr_html_(self) -> str:
         """Return the rows as an HTML table, for a notebook's output."""
-        heads, rows = self._table(HTML_ROWS)
+        shown = f'<div class="s">{table(self._table(HTML_ROWS, CELL_COLUMNS))}</div>' if self else ""
         more = self._rest_note(HTML_ROWS)
         quiet = f"<span>{text(self.note)}</span>" if self.note else ""
         below = f'<div class="d">{text(more)}</div>' if more else ""
         head = f'<div class="h">{text(self.title)}{quiet}</div>'
-        return f'{STYLE}<div class="kgnb-x">{head}{_html_table(heads, rows) if rows else ""}{below}</div>'
+        return f'{STYLE}<div class="kgnb-x">{head}{shown}{below}</div>'
 
     def __repr__(self) -> str:
-        heads, rows = self._table(TEXT_ROWS)
+        table = self._table(TEXT_ROWS, TEXT_COLUMNS)
         lines = [one_line(" · ".join(filter(None, (self.title, self.note))), TEXT_COLUMNS)]
-        for row in rows:
-            facts = [f"{head} {cell}" for head, cell in zip(heads, row, strict=True) if cell != ""]
+        for row in table.rows:
+            cells = ((column.title, row.cells[column.key].value) for column in table.columns)
+            facts = [f"{title} {value}" for title, value in cells if value != ""]
             lines.append("  " + one_line(" | ".join(facts), TEXT_COLUMNS))
         return "\n".join(filter(None, [*lines, self._rest_note(TEXT_ROWS)]))
 
 
-def _html_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return the table as HTML. Columns with an integer are aligned right, the first column is emphasized."""
-    right = {i for row in rows for i, cell in enumerate(row) if isinstance(cell, int)}
-    mark = [' class="r"' if i in right else ' class="k"' if i == 0 else "" for i in range(len(heads))]
-    top = "".join(f"<th{own}>{text(head)}</th>" for own, head in zip(mark, heads, strict=True))
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td{own}>{text(cell, CELL_COLUMNS)}</td>" for own, cell in zip(mark, row, strict=True))
-        + "</tr>"
-        for row in rows
-    )
-    return f'<div class="s"><table class="t"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _cell(value: object) -> object:
-    """Return a value as shown: lists joined, "" for None."""
-    if value is None:
-        return ""
-    return say("picture.comma").join(map(str, value)) if isinstance(value, list) else value
+def _cell(value: object, width: int) -> object:
+    """Return a value as shown: lists joined, texts cut to ``width``, "" for None."""
+    if isinstance(value, list):
+        value = say("picture.comma").join(map(str, value))
+    return "" if value is None else cut(value, width) if isinstance(value, str) else value
 
 
 def relation(edge: GraphEdge, seen_from: NodeKey) -> str:
