@@ -21,8 +21,7 @@ from kgnb.core import errors
 from kgnb.core.errors import BuildStopped
 from kgnb.core.event_loop import at_once
 from kgnb.core.formatting import time_of_day
-from kgnb.core.model import STOPPED_STATUSES, Progress, Provider, Task, TaskStatus, Usage
-from kgnb.render.progress_bar import BuildStep
+from kgnb.core.model import STOPPED_STATUSES, BuildStep, Progress, Provider, Task, TaskStatus, Usage
 from kgnb.stores.queue.breaker import ProviderState
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker import book_process

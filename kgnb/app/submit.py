@@ -20,8 +20,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.event_loop import at_once
 from kgnb.core.formatting import number_ranges
 from kgnb.core.messages import say
-from kgnb.core.model import Progress, Provider, Task, TaskStatus
-from kgnb.render.progress_bar import BuildStep
+from kgnb.core.model import BuildStep, Progress, Provider, Task, TaskStatus
 from kgnb.stores.ledger.books import ImportedBook
 from kgnb.worker.book_process import rescan_names
 

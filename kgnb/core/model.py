@@ -245,3 +245,36 @@ class Progress:
     def percent(self) -> float:
         """Share of chapters that have ended, 0-100 with one decimal; 100.0 without chapters."""
         return round(100 * self.ended / self.total, 1) if self.total else 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class BuildStep:
+    """Progress of a build: what it is doing, its task and the chapters so far.
+
+    ``rate``: chapters a minute in this run, None before any ended; ``cost``: of the task so far, None where
+    it isn't known, in ``currency`` ("" where the prices are the user's own); ``waited``: seconds since the
+    oldest request in flight was sent.
+    """
+
+    stage: str
+    """"found", "resumed", "scan" (names), "started" (the node's), "chapters", "refreshing" (the graph)
+    or "done"."""
+    progress: Progress
+    task: int
+    chapters: int  # of the book
+    rate: float | None = None
+    cost: float | None = None
+    currency: str = ""
+    waited: float = 0.0
+    provider: str = ""
+    """Who extracts: the provider's name and its model; "" for the rules."""
+
+    @property
+    def total(self) -> int:
+        """Number of the task's chapters; before the task is open, of the book's."""
+        return self.progress.total or self.chapters
+
+    @property
+    def percent(self) -> float:
+        """Share of chapters that have ended, 0-100."""
+        return 100 * self.progress.ended / self.total if self.total else 0.0

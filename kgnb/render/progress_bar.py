@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, Self, TextIO, cast
@@ -16,7 +15,7 @@ from kgnb.core import logging as log_setup
 from kgnb.core.formatting import compact, duration, money, rate
 from kgnb.core.host import in_kernel, is_batch
 from kgnb.core.messages import say
-from kgnb.core.model import Progress
+from kgnb.core.model import BuildStep
 from kgnb.core.safe_text import one_line
 
 REFRESHES = 2
@@ -29,63 +28,31 @@ SLOW_SECONDS = 10.0
 """A model that takes longer for a reply is told to be waited for."""
 
 
-@dataclass(frozen=True, slots=True)
-class BuildStep:
-    """Progress of a build: what it is doing, its task and the chapters so far.
+def label(step: BuildStep) -> str:
+    """Return the name of the step's stage in the user's language."""
+    keys = {"scan": "cli.bar_scan", "chapters": "cli.bar_chapters", "done": "cli.bar_done"}
+    keys |= {"refreshing": "status.is_refreshing"}
+    return say(keys.get(step.stage, "cli.bar_start"))
 
-    ``rate``: chapters a minute in this run, None before any ended; ``cost``: of the task so far, None where
-    it isn't known, in ``currency`` ("" where the prices are the user's own); ``waited``: seconds since the
-    oldest request in flight was sent.
+
+def facts(step: BuildStep) -> list[str]:
+    """Return the known facts as texts: time left and speed, or the wait for a slow request; failures; tokens;
+    cost.
     """
-
-    stage: str
-    """"found", "resumed", "scan" (names), "started" (the node's), "chapters", "refreshing" (the graph)
-    or "done"."""
-    progress: Progress
-    task: int
-    chapters: int  # of the book
-    rate: float | None = None
-    cost: float | None = None
-    currency: str = ""
-    waited: float = 0.0
-    provider: str = ""
-    """Who extracts: the provider's name and its model; "" for the rules."""
-
-    @property
-    def total(self) -> int:
-        """Number of the task's chapters; before the task is open, of the book's."""
-        return self.progress.total or self.chapters
-
-    @property
-    def percent(self) -> float:
-        """Share of chapters that have ended, 0-100."""
-        return 100 * self.progress.ended / self.total if self.total else 0.0
-
-    @property
-    def label(self) -> str:
-        """Name of the stage in the user's language."""
-        keys = {"scan": "cli.bar_scan", "chapters": "cli.bar_chapters", "done": "cli.bar_done"}
-        keys |= {"refreshing": "status.is_refreshing"}
-        return say(keys.get(self.stage, "cli.bar_start"))
-
-    def facts(self) -> list[str]:
-        """Return the known facts as texts: time left and speed, or the wait for a slow request;
-        failures; tokens; cost.
-        """
-        progress = self.progress
-        known: list[str] = []
-        if self.rate and self.stage == "chapters":
-            left = duration(60 * progress.open / self.rate)
-            known = [say("cli.bar_left", time=left), say("status.per_minute", rate=rate(self.rate))]
-        elif self.waited >= SLOW_SECONDS and self.stage == "chapters":
-            known = [say("cli.bar_waited", time=duration(self.waited))]
-        if progress.failed:
-            known.append(say("cli.bar_failed", failed=progress.failed))
-        if tokens := progress.usage.prompt_tokens + progress.usage.completion_tokens:
-            known.append(say("cli.bar_tokens", tokens=compact(tokens)))
-            if self.cost is not None:
-                known.append(f"{money(self.cost)} {self.currency}".strip())
-        return known
+    progress = step.progress
+    known: list[str] = []
+    if step.rate and step.stage == "chapters":
+        left = duration(60 * progress.open / step.rate)
+        known = [say("cli.bar_left", time=left), say("status.per_minute", rate=rate(step.rate))]
+    elif step.waited >= SLOW_SECONDS and step.stage == "chapters":
+        known = [say("cli.bar_waited", time=duration(step.waited))]
+    if progress.failed:
+        known.append(say("cli.bar_failed", failed=progress.failed))
+    if tokens := progress.usage.prompt_tokens + progress.usage.completion_tokens:
+        known.append(say("cli.bar_tokens", tokens=compact(tokens)))
+        if step.cost is not None:
+            known.append(f"{money(step.cost)} {step.currency}".strip())
+    return known
 
 
 def tell_reading(book: str | Path) -> None:
@@ -160,7 +127,7 @@ def _terminal_bar(stack: ExitStack) -> Draw:
     def line() -> Text:
         drawn = Text(no_wrap=True, overflow="ellipsis")
         for step in last:
-            drawn.append(step.label, "bold").append(" ").append(progress_bar(step.percent), "green")
+            drawn.append(label(step), "bold").append(" ").append(progress_bar(step.percent), "green")
             drawn.append(f" {_line(step)}").append(f" · {_passed(began)}", "dim")
         return drawn
 
@@ -179,8 +146,8 @@ def _notebook_bar() -> Draw:
 
     def draw(step: BuildStep) -> None:
         nonlocal handle
-        facts = f"{_line(step)} · {_passed(began)}"
-        shown = {"text/plain": f"{step.label} {facts}", "text/html": _html(step, facts)}
+        line = f"{_line(step)} · {_passed(began)}"
+        shown = {"text/plain": f"{label(step)} {line}", "text/html": _html(step, line)}
         if handle is None:
             handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:
@@ -189,16 +156,16 @@ def _notebook_bar() -> Draw:
     return draw
 
 
-def _html(step: BuildStep, facts: str) -> str:
-    """Return a step as HTML: its stage, a bar, the facts."""
+def _html(step: BuildStep, line: str) -> str:
+    """Return a step as HTML: its stage, a bar, the line of facts."""
     bar = f'<progress style="width:16em" max="100" value="{step.percent:.1f}"></progress>'
-    return f"<div><b>{escape(step.label)}</b> {bar} {escape(facts)}</div>"
+    return f"<div><b>{escape(label(step))}</b> {bar} {escape(line)}</div>"
 
 
 def _line(step: BuildStep) -> str:
     """Return "ended/total percent%" and the known facts."""
     count = f"{step.progress.ended}/{step.total} {int(step.percent)}%"
-    return " · ".join([count, *step.facts()])
+    return " · ".join([count, *facts(step)])
 
 
 def _passed(began: float) -> str:
@@ -218,12 +185,12 @@ class Lines:
         """Write a line for a step that is worth one."""
         if self._is_news(step):
             self._last, self._at = step, self._clock()
-            print(f"{step.label} {_line(step)}", file=sys.stderr, flush=True)
+            print(f"{label(step)} {_line(step)}", file=sys.stderr, flush=True)
 
     def _is_news(self, step: BuildStep) -> bool:
         """Return whether a step is worth a line: a new stage, some percent more, or some time passed."""
         last = self._last
-        if last is None or last.label != step.label:
+        if last is None or label(last) != label(step):
             return True
         if step.percent - last.percent >= LINE_PERCENT:
             return True

@@ -13,8 +13,8 @@ from kgnb.app import build, submit
 from kgnb.app.context import App, open_app
 from kgnb.core.errors import ServiceDown
 from kgnb.core.messages import say
+from kgnb.core.model import BuildStep
 from kgnb.core.settings import Settings
-from kgnb.render.progress_bar import BuildStep
 from kgnb.worker import book_process
 from tests.support.commands import STORY
 from tests.support.patience import SLOWEST

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from kgnb.core.messages import use_language
-from kgnb.core.model import Progress, Usage
+from kgnb.core.model import BuildStep, Progress, Usage
 from kgnb.render import progress_bar
-from kgnb.render.progress_bar import BuildStep, ProgressBar
+from kgnb.render.progress_bar import ProgressBar
 
 
 @pytest.fixture(autouse=True)
