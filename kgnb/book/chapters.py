@@ -32,23 +32,23 @@ def divide(text: str, found: list[Heading], lang: Lang) -> Iterator[BookChapter]
     number = 0
     for index, section in enumerate(_sections(text, found, lang), 1):
         title = section.title or (f"第{index}部分" if lang == "zh" else f"Part {index}")
-        for part, body in enumerate(_cut(section.text, lang), 1):
+        for part, body in enumerate(cut(section.text, lang), 1):
             number += 1
             suffix = "" if part == 1 else (f"（{part}）" if lang == "zh" else f" ({part})")
             yield BookChapter(number, title + suffix, body)
 
 
-def _cut(text: str, lang: Lang) -> list[str]:
+def cut(text: str, lang: Lang) -> list[str]:
     """Return the text in parts of at most 60,000 bytes of UTF-8."""
     size = len(text.encode("utf-8"))
     if size <= CHAPTER_BYTES:
         return [text]
     # So long where characters take as many bytes as in the whole text; where they take more, it is cut again.
-    parts = _parts(text, len(text) * CHAPTER_BYTES // size, lang)
-    return [piece for part in parts for piece in _cut(part, lang)]
+    found = in_parts(text, len(text) * CHAPTER_BYTES // size, lang)
+    return [piece for part in found for piece in cut(part, lang)]
 
 
-def _parts(text: str, limit: int, lang: Lang) -> list[str]:
+def in_parts(text: str, limit: int, lang: Lang) -> list[str]:
     """Return the text in parts of at most ``limit`` characters, without blank ones; a short text is
     one part.
     """
@@ -80,7 +80,7 @@ def _sections(text: str, found: list[Heading], lang: Lang) -> list[_Section]:
     if sum(len(s.text) for s in sections) * 2 < len(text.strip()) - len(front):
         sections = []  # under the lines that look like headings is hardly any text: a list, not a book
     if not sections:
-        return [_Section("", part) for part in _parts(_body(boilerplate.without(text)), PART_CHARS, lang)]
+        return [_Section("", part) for part in in_parts(_body(boilerplate.without(text)), PART_CHARS, lang)]
     if len(front) > FRONT_CHARS:
         sections.insert(0, _Section("卷首" if lang == "zh" else "Front matter", front))
     return sections

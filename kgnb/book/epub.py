@@ -80,7 +80,7 @@ class _Reader:
         if name is None:
             return {}
         folder = posixpath.dirname(name)
-        entries = list(_contents(self._text(name)))
+        entries = list(contents_entries(self._text(name)))
         return {_archive_name(folder, href): label for href, label in reversed(entries)}
 
     def _refuse_drm(self, spine: list[str]) -> None:
@@ -171,7 +171,7 @@ _MAX_LABEL = 200
 """Characters of a label that are kept."""
 
 
-def _contents(markup: str) -> Iterator[tuple[str, str]]:
+def contents_entries(markup: str) -> Iterator[tuple[str, str]]:
     """Yield the (link, label) entries of a table of contents: .ncx (navPoint, text, content) or nav document
     (a).
     """

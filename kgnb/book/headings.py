@@ -6,6 +6,7 @@ A heading is a short line of its own. Levels: 1 volume or part, 2 chapter, 3 sec
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,8 @@ MOST_MISSING = 3
 
 _GAP = r"[ \t\u3000\xa0]"
 _CAPITAL_NUMERALS = "壹贰貳叁叄肆伍陆陸柒捌玖拾佰"
-_NUM = rf"[0-9０-９零〇○一二三四五六七八九十百千万萬两兩廿卅{_CAPITAL_NUMERALS}]{{1,9}}"
+_NUMERALS = f"零〇○一二三四五六七八九十百千万萬两兩廿卅{_CAPITAL_NUMERALS}"
+_NUM = rf"[0-9０-９{_NUMERALS}]{{1,9}}"
 _LEAD = r"[ \t\u3000\xa0【\[〖《（(「☆★◎●■◆※=\-_*#~、]*"
 _ORNAMENTS = " \t\u3000\xa0☆★◎●■◆※=-_*#~"
 _BRACKETS = ("【】", "[]", "〖〗", "《》", "（）", "()", "「」")
@@ -159,31 +161,24 @@ def number_of(digits: str) -> int | None:
         return int(digits)
     if re.fullmatch(r"[IVXLCDM]+", digits):
         return _roman(digits)
-    if all(c in _DIGITS or c in _UNITS for c in digits):
-        return _chinese_number(digits)
-    return None
-
-
-_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")}
-_DIGITS |= {c: i for i, c in enumerate("〇壹贰叁肆伍陆柒捌玖")}
-_DIGITS |= {"○": 0, "两": 2, "兩": 2, "貳": 2, "叄": 3, "陸": 6}
-_UNITS = dict(zip("十拾百佰千万萬廿卅", (10, 10, 100, 100, 1000, 10_000, 10_000, 20, 30), strict=True))
+    return _chinese_number(digits) if set(digits) <= set(_NUMERALS) else None
 
 
 def _chinese_number(digits: str) -> int:
     """Return the value of a Chinese numeral: 一百二十 → 120, 一二〇 → 120."""
-    if not any(c in _UNITS for c in digits):
-        return int("".join(str(_DIGITS[c]) for c in digits))  # 一二〇 is 120
+    values = [int(unicodedata.numeric(c)) for c in digits.replace("○", "〇").replace("两", "二")]
+    if max(values) < 10:
+        return int("".join(map(str, values)))
     total, digit = 0, 0
-    for char in digits:
-        if char in "廿卅":
-            total += _UNITS[char]
-        elif char in "万萬":
-            total, digit = (total + digit) * _UNITS[char], 0
-        elif char in _UNITS:
-            total, digit = total + (digit or 1) * _UNITS[char], 0
+    for value in values:
+        if value < 10:
+            digit = value
+        elif value in (20, 30):  # 廿, 卅
+            total += value
+        elif value == 10_000:
+            total, digit = (total + digit) * value, 0
         else:
-            digit = _DIGITS[char]
+            total, digit = total + (digit or 1) * value, 0
     return total + digit
 
 

@@ -30,10 +30,6 @@ MISSING = (403, 404)
 """Status of what isn't there, or isn't this account's: Kaggle doesn't tell one from the other."""
 
 
-class NotKaggle(Exception):
-    """JSON that is no answer of Kaggle's interface."""
-
-
 def main() -> None:
     """Answer requests until stdin ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the caller's to handle
@@ -102,7 +98,7 @@ def _failure(error: Exception) -> Answer:
         missing = "missing" if status in MISSING else "refused"
         kind = "no_login" if status == 401 else "down" if down else missing
         return _error(kind, f"{status} {response.reason}" if down else _words(response) or str(error))
-    if isinstance(error, json.JSONDecodeError | NotKaggle):
+    if isinstance(error, json.JSONDecodeError):
         return _error("not_kaggle")
     if isinstance(error, RequestException | LowLevelError | OSError):
         return _error("down", f"{type(error).__name__}: {_root_reason(causes[-1])}")
@@ -149,17 +145,6 @@ class _Calls:
     def __init__(self, api: Any, emit: Emit) -> None:
         self._api = api
         self._emit = emit
-        self._answer: Answer = {}
-        """The last one, with the fields that Kaggle sent."""
-        api.get_response_processor = lambda: self._check
-
-    def _check(self, response: Any) -> None:
-        """The package's hook for each answer, in which it takes what is missing for the default. Raises
-        NotKaggle."""
-        self._api._check_response_version(response)
-        self._answer = response.json()
-        if not isinstance(self._answer, dict) or "code" in self._answer:
-            raise NotKaggle
 
     def username(self) -> str | None:
         """Return the account's name; None without one."""
@@ -169,8 +154,6 @@ class _Calls:
     def push(self, folder: str, limit: int | None, run: bool) -> Answer:
         """Push a folder; return error, name, version, page, and the inputs that Kaggle left out, by kind."""
         pushed = self._api.kernels_push(folder, limit, no_run=not run)
-        if not (pushed.error or pushed.url):
-            raise NotKaggle
         invalid = {
             "dataset": pushed.invalid_dataset_sources,
             "competition": pushed.invalid_competition_sources,
@@ -189,8 +172,6 @@ class _Calls:
     def status(self, kernel: str) -> Answer:
         """Return {"state": …, "failure": reason or ""} of a run."""
         found = self._api.kernels_status(kernel)
-        if self._answer and "status" not in self._answer:  # {} is one whose fields all have their default
-            raise NotKaggle
         return {"state": found.status.name, "failure": found.failure_message or ""}
 
     def logs(self, kernel: str) -> str:

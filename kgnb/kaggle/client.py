@@ -100,7 +100,7 @@ class ApiProcess:
     """:mod:`kgnb.kaggle.api_process`: started at the first request, ended after one that took too long."""
 
     def __init__(self) -> None:
-        self._process: Process | None = None
+        self.process: Process | None = None
 
     async def answer(
         self, call: str, arguments: Mapping[str, Any], emit: Tell, seconds: float | None
@@ -118,11 +118,11 @@ class ApiProcess:
         """Return the process's answer to one request; events before it go to ``emit``. Raises ServiceDown if
         the process ended.
         """
-        if self._process is None:
-            self._process = await asyncio.create_subprocess_exec(
+        if self.process is None:
+            self.process = await asyncio.create_subprocess_exec(
                 *_command(), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=LONGEST_LINE
             )
-        process = self._process
+        process = self.process
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps({"call": call, "arguments": arguments}).encode() + b"\n")
@@ -136,7 +136,7 @@ class ApiProcess:
 
     async def close(self) -> None:
         """End the process."""
-        process, self._process = self._process, None
+        process, self.process = self.process, None
         if process is not None:
             await end(process)
 

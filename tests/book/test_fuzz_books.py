@@ -101,9 +101,9 @@ def test_cutting_loses_nothing(text: str, limit: int, by_bytes: bool) -> None:
     text = normalise(text.encode("utf-8", "ignore").decode())
     if by_bytes:
         with mock.patch.object(chapter_division, "CHAPTER_BYTES", limit):
-            parts = chapter_division._cut(text, "zh")
+            parts = chapter_division.cut(text, "zh")
     else:
-        parts = chapter_division._parts(text, limit, "en")
+        parts = chapter_division.in_parts(text, limit, "en")
     assert visible("".join(parts)) == visible(text)
     assert all(len(part.encode() if by_bytes else part) <= limit for part in parts)
 
@@ -347,7 +347,7 @@ def test_a_tag_with_endless_attributes_keeps_its_name() -> None:
 
 def test_one_name_for_many_documents_is_kept_once() -> None:
     """16 bytes of contents may not hold 16 MB each."""
-    contents = epub._contents("<text>" + "名" * 100_000 + "</text>" + "<content src='a'/>" * 2_000)
+    contents = epub.contents_entries("<text>" + "名" * 100_000 + "</text>" + "<content src='a'/>" * 2_000)
     assert [len(label) for _, label in contents] == [200]
 
 

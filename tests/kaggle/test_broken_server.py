@@ -38,21 +38,12 @@ async def test_an_answer_that_drips_ends_in_time(stub: KaggleStub) -> None:
         assert caught.value.key == "kaggle.slow"
 
 
-class TestNotKaggle:
-    @pytest.mark.parametrize("body", [b"[1,2]", b'{"code":404}', b'{"hello":1}', b"hello"])
-    async def test_json_that_is_no_status(self, body: bytes, stub: KaggleStub, kaggle: KaggleClient) -> None:
-        stub.pieces = lambda: iter([body])
-        with pytest.raises(ServiceDown) as caught:
-            await kaggle.status(KERNEL)
-        assert caught.value.key == "kaggle.not_kaggle"
-
-    async def test_a_push_without_an_answer(
-        self, stub: KaggleStub, kaggle: KaggleClient, folder: Path
-    ) -> None:
-        stub.pieces = lambda: iter([b"{}"])
-        with pytest.raises(ServiceDown) as caught:
-            await kaggle.push(folder)
-        assert caught.value.key == "kaggle.not_kaggle"
+@pytest.mark.parametrize("body", [b"<html>Sign in</html>", b""])
+async def test_a_page_in_place_of_an_answer(body: bytes, stub: KaggleStub, kaggle: KaggleClient) -> None:
+    stub.pieces = lambda: iter([body])
+    with pytest.raises(ServiceDown) as caught:
+        await kaggle.status(KERNEL)
+    assert caught.value.key == "kaggle.not_kaggle"
 
 
 class TestOutput:

@@ -276,9 +276,11 @@ class TestProcess:
     """The process that the package lives in."""
 
     async def test_answers_and_ends(self, stub: KaggleStub) -> None:
-        async with KaggleClient() as kaggle:
+        api = client.ApiProcess()
+        async with KaggleClient(api) as kaggle:
             assert await kaggle.username() == "reader"
-            process = kaggle._transport._process  # type: ignore[attr-defined]
+            process = api.process
+            assert process is not None
             assert TOKEN not in Path(f"/proc/{process.pid}/cmdline").read_text()
             stub.log = "one\ntwo\n"
             told: list[str] = []

@@ -274,8 +274,8 @@ def test_kill_9_leaves_it_to_the_leases(place: Place, server: Llm) -> None:
 
 
 def test_a_batch_run_ends_by_itself_before_its_session(place: Place, server: Llm) -> None:
-    seconds = 30 * stretch()
-    server.server.latency = 4 * stretch()
+    seconds = 15 * stretch()
+    server.server.latency = 2 * stretch()
     place.env |= {
         "KAGGLE_KERNEL_RUN_TYPE": "Batch",
         "KGNB_SESSION_SECONDS": str(seconds),

@@ -29,7 +29,7 @@ from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.secret_inputs import AddressBox, SecretBox, without_login
 from kgnb.notebook.panel.submit_box import SubmitBox, uploaded
 from kgnb.worker import chapter_worker
-from tests.support.commands import _OURS, KEY, STORY, environment, llm, novel
+from tests.support.commands import KEY, OURS, STORY, environment, llm, novel
 from tests.support.kernels import pythons
 from tests.support.panels import close_panel, refreshers, shown_panel
 from tests.support.paths import ROOT
@@ -46,7 +46,7 @@ EVIL = "<script>alert(1)</script>\"'&\n\x1b[31m"
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No setting of this process reaches a node; each test's panel and node are its own."""
     for name in os.environ:
-        if name.upper().startswith(_OURS):
+        if name.upper().startswith(OURS):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     yield
@@ -603,7 +603,7 @@ def test_a_restart_does_not_hide_what_was_saved(tmp_path: Path, monkeypatch: pyt
     controller = PanelController(made(tmp_path))
     monkeypatch.setattr(controller.node, "start", lambda: None)
     controller.show_message("已保存")
-    controller._start()
+    controller.restart()
     assert controller.message is not None
     assert controller.message.text == "已保存 节点已启动"
 
@@ -669,7 +669,7 @@ def test_a_list_of_providers_that_grows_takes_no_message_away(tmp_path: Path) ->
 
 
 class TestWithoutWidgets:
-    def test_the_same_facts_as_html_and_lines(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_same_facts_as_html(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "ipywidgets", None)
         node = made(tmp_path)
         node.status = lambda: STATUS  # type: ignore[method-assign]

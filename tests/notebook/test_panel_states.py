@@ -24,7 +24,9 @@ from tests.support.jupyter_lab import ARTEFACTS, Lab, open_notebook, run_all, ta
 POISON = "北冥有鱼"
 CELLS = (
     "import asyncio, kgnb\n"
+    "from kgnb.notebook import node_thread\n"
     "from kgnb.worker import chapter_worker\n"
+    "node_thread.STATUS_SECONDS = 0.5\n"
     "chapter_worker.RETRY_SECONDS = (0.1, 0.1)\n"
     "node = kgnb.Node.from_env().start()\n"
     "panel = kgnb.panel(node)\n"
@@ -39,7 +41,7 @@ class Page:
     """The panel as a person sees it."""
 
     def __init__(self, page: Any, place: Path, server: Llm) -> None:
-        self.page, self.server, self._place, self._books = page, server, place, 0
+        self.page, self.server, self.place, self._books = page, server, place, 0
         self.panel = page.locator(f"{jupyter_lab.CELL} .kgnb-panel").first
 
     def head(self, *words: str) -> None:
@@ -79,7 +81,8 @@ class Page:
     def send(self, label: str) -> None:
         """Press a form's button, not sooner than a person could: while the kernel is busy, typed texts are
         sent later than a press."""
-        self.page.wait_for_timeout(1_000)
+        self.page.wait_for_timeout(200)
+        jupyter_lab.idle(self.page)
         self.press(label)
 
     def save(self) -> None:
@@ -95,7 +98,7 @@ class Page:
 
     def submit(self, chapters: int = 2, *, poison: bool = False) -> None:
         self._books += 1
-        book = novel(self._place / f"b{self._books}.txt", chapters, seed=self._books, lines=3)
+        book = novel(self.place / f"b{self._books}.txt", chapters, seed=self._books, lines=3)
         if poison:
             book.write_text(book.read_text("utf-8") + POISON, "utf-8")  # in the last chapter
         tab(self.page, "运行")
@@ -205,7 +208,7 @@ def _wrong_address(page: Page) -> None:
 
 
 def _no_chapter_left(page: Page) -> None:
-    page.fill("book.txt", str(next(page._place.glob("b3.txt"))))
+    page.fill("book.txt", str(next(page.place.glob("b3.txt"))))
     page.press("提交")
     page.says("早已做完")
     page.picture("no-chapter-left")

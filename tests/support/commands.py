@@ -32,7 +32,7 @@ KEY = "sk-canary-4f1d9c7ab2e8"
 READING = ("正在读 ", "Reading ")
 """How a build's first line begins."""
 
-_OURS = (
+OURS = (
     "PYTHONUNBUFFERED",  # hides what a failed write leaves in a buffer
     "KG_",
     "KGNB_",
@@ -128,7 +128,7 @@ class Ran:
 def environment(**more: str) -> dict[str, str]:
     """This process's environment without any setting of kgnb but one, nor what a command sets for those that
     it starts, and ``more``: what only calculates does so in threads, for a process takes half a second."""
-    bare = {k: v for k, v in os.environ.items() if not k.upper().startswith(_OURS)}
+    bare = {k: v for k, v in os.environ.items() if not k.upper().startswith(OURS)}
     return {**bare, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "KGNB_CPU_WORKERS": "threads"} | more
 
 

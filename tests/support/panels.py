@@ -11,7 +11,7 @@ from tests.support.patience import SLOWEST
 
 def shown_panel() -> Panel:
     """The panel that :func:`kgnb.panel` made."""
-    panel = panel_module._panel
+    panel = panel_module.the_panel
     assert panel is not None
     return panel
 
@@ -23,7 +23,7 @@ def refreshers() -> list[threading.Thread]:
 
 def close_panel() -> None:
     """Close the panel if there is one, so that the next test makes its own."""
-    panel, panel_module._panel = panel_module._panel, None
+    panel, panel_module.the_panel = panel_module.the_panel, None
     if panel is not None:
         panel.close()
         for thread in refreshers():

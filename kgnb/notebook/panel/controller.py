@@ -254,9 +254,9 @@ class PanelController:
             return
         self._take_settings()
         if self._loop is not None and self._loop.is_running():
-            self._loop.call_soon_threadsafe(self._start)  # only the main thread can handle signals
+            self._loop.call_soon_threadsafe(self.restart)  # only the main thread can handle signals
         else:
-            self._start()
+            self.restart()
 
     def _take_settings(self) -> None:
         assert self._pending_settings is not None
@@ -275,7 +275,7 @@ class PanelController:
         self.node.stop(now=now, wait=False)
         self.show_message(say("panel.stopping_now" if now else "panel.stopping"), "warn")
 
-    def _start(self) -> None:
+    def restart(self) -> None:
         """Start again with new settings; what was said of them stays."""
         last = self.message
         try:

@@ -34,7 +34,7 @@ MIN_REFRESH_SECONDS = 0.1
 """Shortest time between two refreshes, however often the user clicks."""
 
 _guard = threading.RLock()
-_panel: Panel | None = None
+the_panel: Panel | None = None
 
 
 def panel(node: Node | None = None) -> Panel | StaticPanel:
@@ -43,28 +43,28 @@ def panel(node: Node | None = None) -> Panel | StaticPanel:
     There is one panel per kernel: calling this again shows the same one. Without ipywidgets, and in a batch
     run, it is a static HTML page of the same facts.
     """
-    global _panel
+    global the_panel
     time.tzset()  # TZ may have been set in a cell: times are shown in the viewer's zone
     node = node or _known_node() or Node.from_env()
     if node.host.batch or not is_importable("ipywidgets"):
         return StaticPanel(node)
     with _guard:
-        if _panel is None:
-            _panel = Panel(PanelController(node))
-        _panel.show_node(node)
-        return _panel
+        if the_panel is None:
+            the_panel = Panel(PanelController(node))
+        the_panel.show_node(node)
+        return the_panel
 
 
 def _known_node() -> Node | None:
     """Return the running node, else the panel's own, else the one that ran last; None before the first."""
     last = notebook_node.current()
-    if (last is None or not last.is_alive) and _panel is not None:
-        return _panel.node
+    if (last is None or not last.is_alive) and the_panel is not None:
+        return the_panel.node
     return last
 
 
 class StaticPanel:
-    """The panel's facts without widgets: HTML in a notebook, lines elsewhere."""
+    """The panel's facts without widgets, as HTML."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -75,16 +75,7 @@ class StaticPanel:
         return html.render_html(PanelController(self.node).status(), self.node.recent.lines(), hint)
 
     def __repr__(self) -> str:
-        return lines(self.node)
-
-
-def lines(node: Node) -> str:
-    """Return the node's and the cluster's state as text."""
-    from kgnb.render import terminal
-
-    cluster = PanelController(node).status()["cluster"]
-    page = terminal.plain_lines(terminal.status_page(cluster)) if cluster else []
-    return "\n".join([repr(node), *page])
+        return repr(self.node)
 
 
 class Tabs(dict[str, Any]):
@@ -125,7 +116,7 @@ class Panel:
         controller.show_graph = self._show_graph
 
     def __repr__(self) -> str:
-        return lines(self.controller.node)
+        return repr(self.controller.node)
 
     @property
     def node(self) -> Node:
