@@ -5,24 +5,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import sys
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from kgnb import __version__
 from kgnb.app.context import App
 from kgnb.app.run_worker import serve
 from kgnb.app.session_report import SessionReport
 from kgnb.cli.options import OK
 from kgnb.cli.signals import stop_on_signals
 from kgnb.core import logging as log_setup
-from kgnb.core.addresses import in_url
 from kgnb.core.errors import NodeStopped, ServiceRefused
 from kgnb.core.host import detect_host
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.stores.targets import SERVICES, service_address
 from kgnb.worker.counters import Counters
 from kgnb.worker.node import WorkerNode
 from kgnb.worker.session import LEAVE_SECONDS, Departure, Session
@@ -54,7 +50,7 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
     report = SessionReport(settings, detect_host(), session, counters.summary)
 
     def on_ready(app: App, node: WorkerNode) -> None:
-        _introduce(app, node, card=not settings.log_json and not report.node)  # not after a restart
+        log_setup.name_node(node.name)
         report.node = node.name
         if metrics:
             metrics.watch(app, node)
@@ -79,27 +75,3 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
         why = "stopped" if departure.wanted.is_set() else "session" if session.is_ending else "drained"
         await asyncio.to_thread(report.write, why)
     return OK
-
-
-def _introduce(app: App, node: WorkerNode, *, card: bool) -> None:
-    """The node's name in the log, and on a terminal its card."""
-    from kgnb.render import terminal
-    from kgnb.render.node_card import node_card
-
-    log_setup.name_node(node.name)
-    if not (card and sys.stdout.isatty()):
-        return
-    settings, served = app.settings, app.providers.served()
-    keys = [provider.lower_name for provider in served]
-    slots = [(one.name, one.models, node.slot_limit(one, keys)) for one in served]
-    places = {name: _place(service_address(settings, name)) for name in SERVICES}
-    shown = node_card(__version__, node.name, slots, places, settings.data.absolute(), settings.drain_seconds)
-    terminal.show(shown, color=not settings.no_color)
-
-
-def _place(address: tuple[str, int] | None) -> str:
-    """An address as a URL has it; "" of an embedded service."""
-    if address is None:
-        return ""
-    host, port = address
-    return f"{in_url(host)}:{port}" if host else "unix"

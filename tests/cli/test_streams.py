@@ -79,20 +79,6 @@ def test_a_full_disk_under_stdout_is_one_line(tmp_path: Path) -> None:
     assert line.startswith("kgnb: ")
 
 
-def test_a_worker_greets_in_a_terminal(running_engines: None, tmp_path: Path) -> None:
-    ours, theirs = os.openpty()
-    with open(ours, "rb", buffering=0) as terminal:
-        ran = run(tmp_path, ["--lang", "en", "worker", "--drain", "--fail-fast"], stdout=theirs)
-        os.close(theirs)
-        told = terminal.read(60_000).decode()
-    assert ran.returncode == 0
-    card, _, log = told.partition("INFO")
-    for words in ("kgnb ", "rules, ", "Redis embedded · SQL embedded · graph embedded", "Ctrl-C"):
-        assert words in card
-    assert "".join(str(tmp_path / "data").split()) in "".join(card.split())
-    assert "Ctrl-C" not in log
-
-
 def test_a_book_whose_name_is_gbk(tmp_path: Path) -> None:
     file = Path(os.fsdecode(os.fsencode(tmp_path) + "/三国演义 作者：罗贯中.txt".encode("gbk")))
     file.write_text("第一回\n甲与乙。\n" * 3, "utf-8")

@@ -6,7 +6,6 @@ import io
 import re
 import time
 from datetime import datetime
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -16,7 +15,6 @@ from kgnb.app.condition import State
 from kgnb.core import formatting
 from kgnb.core.messages import say, texts, use_language
 from kgnb.render import terminal
-from kgnb.render.node_card import node_card
 from tests.support.statuses import a_node, a_status, a_task
 
 
@@ -149,18 +147,6 @@ class TestTables:
         assert say("flag.unverified") not in first  # the quotes themselves are counted
         (second,) = (line for line in lines if say("status.dropped", count=1) in line)
         assert say("status.unverified", count=7) in second
-
-
-def test_the_card_of_a_node_shows_names_of_others_as_text(english: None) -> None:
-    evil = "[red]n\x1b[2J\nINFO forged"
-    about = ({"redis": evil, "sql": ""}, Path("d"), 9.5)
-    lines = terminal.plain_lines(node_card("1.0", evil, [(evil, ["m"], 3)], *about))
-    assert len(lines) == 5
-    assert lines[1].split(maxsplit=1)[1].endswith("(m), 3 slots")
-    assert all(char.isprintable() for line in lines for char in line)
-    alone_card = node_card("1.0", evil, [], *about)
-    (alone,) = (line for line in terminal.plain_lines(alone_card) if "none" in line)
-    assert "kgnb providers add" in alone
 
 
 @pytest.mark.parametrize(
