@@ -1,5 +1,5 @@
-"""Decode a text file's bytes: UTF-8, UTF-16, GB18030, Big5 or Windows-1252, by how common the decoded
-characters are. Chinese and English books come in no others."""
+"""Decode a text file's bytes: UTF-8, UTF-16 (with its mark), GB18030, Big5 or Windows-1252, by how common the
+decoded characters are. Chinese and English books come in no others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CHINESE = ("gb18030", "big5hkscs", "cp950")
-_WIDE = ("utf-16-le", "utf-16-be")
 _SAMPLE = 200_000  # bytes by which the encoding is chosen
 _MIN_SCORE = 0.3  # Chinese text scores 0.6 to 0.9 in its own encoding, under 0.2 in a wrong one
 _MAX_PADDING = 0.0001  # share of NUL bytes within a text; downloads are padded with them at their end
@@ -46,9 +45,8 @@ def decode(data: bytes) -> str | None:
             text = data.decode(name, "replace").removeprefix("\ufeff")
             return text if _is_intact(text) else None
     if b"\0" in data:
-        wide = _wide(data)
-        if wide is not None or data.strip(b"\0").count(0) > len(data) * _MAX_PADDING:
-            return wide
+        if data.strip(b"\0").count(0) > len(data) * _MAX_PADDING:
+            return None
         data = data.replace(b"\0", b"")
     return _utf8(data) or _chinese(data) or _western(data)
 
@@ -62,29 +60,6 @@ def _has_controls(text: str) -> bool:
     """Return whether the text has more control characters than a few."""
     found = len(re.findall(r"[\x00-\x08\x0e-\x1f\x7f]", text[:_SAMPLE]))
     return found > max(2, min(len(text), _SAMPLE) * 0.002)
-
-
-def _wide(data: bytes) -> str | None:
-    """Return the text of UTF-16 without a byte order mark, either byte order; None if it doesn't read as text
-    so.
-    """
-    for name in _WIDE:
-        sample = data[:_SAMPLE].decode(name, "replace")
-        letters = sum(c in _COMMON or " " <= c <= "~" or c in "\n\r\t" for c in sample)
-        if _is_intact(sample) and letters >= len(sample) * _MIN_SCORE and _has_few_blocks(sample):
-            return data.decode(name, "replace")
-    return None
-
-
-def _has_few_blocks(text: str) -> bool:
-    """Return whether at most a tenth of the characters is from other Unicode blocks than those of Latin,
-    Chinese and punctuation, unlike in a file decoded wrongly.
-    """
-    odd = sum(
-        not (c < "\u0250" or "\u2000" <= c <= "\u30ff" or "\u4e00" <= c <= "\u9fff" or c >= "\uff00")
-        for c in text
-    )
-    return odd <= len(text) * 0.1
 
 
 def _utf8(data: bytes) -> str | None:

@@ -30,7 +30,6 @@ ENCODINGS = [
     "gb18030",
     "big5hkscs",
     "utf-16",
-    "utf-16-le",
     "cp1252",
 ]
 

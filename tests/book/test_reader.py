@@ -55,15 +55,9 @@ def simplified() -> str:
 @pytest.mark.parametrize(
     ("encoding", "text"),
     [
-        *[
-            (e, simplified())
-            for e in ("utf-8", "utf-8-sig", "gb18030", "gbk", "utf-16", "utf-16-le", "utf-16-be")
-        ],
-        *[
-            (e, TAO_YUAN_MING)
-            for e in ("utf-8", "big5", "big5hkscs", "cp950", "gb18030", "utf-16-le", "utf-16")
-        ],
-        *[(e, EN) for e in ("ascii", "utf-16", "utf-16-be", "cp1252")],
+        *[(e, simplified()) for e in ("utf-8", "utf-8-sig", "gb18030", "gbk", "utf-16")],
+        *[(e, TAO_YUAN_MING) for e in ("utf-8", "big5", "big5hkscs", "cp950", "gb18030", "utf-16")],
+        *[(e, EN) for e in ("ascii", "utf-16", "cp1252")],
         ("cp1252", "“It’s the café,” he said — naïve. " + EN),
         ("utf-8", "Il était une fois, à l’école, un élève très sage.\n" * 3),
         ("ascii", "Google+ and 2+2-, +AMA+ or C++: R+D-, Ca2+.\n" + EN),
@@ -75,7 +69,9 @@ def test_every_encoding_gives_the_same_text(encoding: str, text: str) -> None:
     assert text_encoding.decode(text.encode(encoding)) == text
 
 
-@pytest.mark.parametrize("encoding", ["utf-32", "utf-32-le", "euc_jp", "cp932", "iso2022_jp"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "euc_jp", "cp932", "iso2022_jp"]
+)
 def test_an_encoding_that_no_such_book_has_is_refused_rather_than_misread(encoding: str) -> None:
     text = "第1章 東京\n「こんにちは」と山田太郎は言った。どこで生れたかとんと見当がつかぬ。\n" * 3
     assert text_encoding.decode(text.encode(encoding)) is None
