@@ -29,7 +29,6 @@ from kgnb.core.settings import Settings
 from kgnb.graph import relationship_history
 from kgnb.graph.model import Graph
 from kgnb.graph.query import KINDS, Entity, GraphQuery
-from kgnb.graph.resolve.decisions import Applied, Decision
 from kgnb.render import query_results
 from kgnb.render.formats import format_of
 from kgnb.render.query_results import QueryRows
@@ -335,18 +334,9 @@ class BookGraph:
     def fix(self) -> BookCorrections:
         """The reader's corrections of this book: ``book.fix.rename("云长", "关羽")`` and others, each
         undoable."""
-        from kgnb.app import corrections, names
+        from kgnb.app.corrections import BookCorrections
 
-        async def apply(app: App, decision: Decision) -> Applied:
-            return (await corrections.apply(app, self.result.novel_id, [decision], by="python"))[0]
-
-        async def undo(app: App, number: int) -> bool:
-            return (await names.undo(app, self.result.task_id, number)).new
-
-        return corrections.BookCorrections(
-            lambda decision: run(self._on(lambda app: apply(app, decision), graph=True)),
-            lambda number: run(self._on(lambda app: undo(app, number), graph=True)),
-        )
+        return BookCorrections(self.result.novel_id, lambda use: run(self._on(use, graph=True)))
 
     def show(self) -> None:
         """Show the graph in a notebook: a static image, and an interactive view that works offline.

@@ -1,54 +1,87 @@
-"""A reader's corrections of a book: checked against its graph, stored, and the graph made anew."""
+"""A reader's decisions about a book (corrections, merges, splits): checked against its graph, stored, undone,
+and the graph made anew. They work without nodes, and while tasks of the novel run.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from kgnb.app.context import App
 from kgnb.app.graphs import graph_of
-from kgnb.app.refresh import refresh_novel
+from kgnb.app.refresh import refresh_stale
 from kgnb.core.errors import InputError
 from kgnb.core.labels import CHARACTER_RELATIONS
 from kgnb.core.messages import Language, say, say_or, texts
-from kgnb.graph.model import NAMED_LABELS, Graph, NodeKey
-from kgnb.graph.name_index import NameIndex
+from kgnb.core.safe_text import clean
+from kgnb.extract.model import MAX_NAME
+from kgnb.graph.model import NAMED_LABELS, Graph
 from kgnb.graph.project.corrections import Corrector
 from kgnb.graph.relation_types import relation_type
-from kgnb.graph.resolve.decisions import Applied, Decision, Kind
+from kgnb.graph.resolve.decisions import OF_NAMES, Applied, Decision, Kind
 
 log = logging.getLogger(__name__)
 
-
-async def corrections_of(app: App, novel_id: int) -> Sequence[Decision]:
-    """Return all decisions about the book, oldest first, those that were undone too."""
-    return await app.ledger.name_decisions.read(novel_id)
+MAX_NAMES = 100
+"""Bound on the names in one decision."""
 
 
-async def apply(app: App, novel_id: int, wanted: Iterable[Decision], *, by: str) -> list[Applied]:
-    """Store the corrections that fit the book, each after those before it, then refresh its graph; return,
-    for each in order, whether it is new or why it wasn't stored.
+async def apply(
+    app: App, novel_id: int, wanted: Iterable[Decision], *, by: str, new_aliases: bool = True
+) -> list[Applied]:
+    """Store the decisions that fit the book, each after those before it, then refresh its graph; return, for
+    each in order, whether it is new or why it wasn't stored.
 
-    Not stored are corrections of unknown names, and those that contradict what stands. Raises InputError for
-    an unknown novel, ServiceDown.
+    Not stored are those about unknown names, and those that contradict what stands. ``new_aliases``: a merge
+    may name an alias, and a split a name, that the book doesn't have. Raises InputError for an unknown novel,
+    ServiceDown.
     """
-    corrector = Corrector(await graph_of(app, novel_id))
+    graph, before = await graph_of(app, novel_id), dict[str, str]()
+    for one in await app.ledger.name_decisions.read(novel_id):
+        _note_rename(before, one)
 
     def check() -> list[Applied]:
-        types = _type_names(corrector.graph)
-        return [_checked(corrector, types, replace(one, made_by=by)) for one in wanted]
+        checker = _Checker(Corrector(graph), _type_names(graph), before, new_aliases)
+        return [checker.check(replace(one, made_by=by)) for one in wanted]
 
     done = await asyncio.to_thread(check)
     fitting = [one.decision for one in done if not one.problem]
     stored = iter(await app.ledger.name_decisions.add(novel_id, fitting))
     done = [one if one.problem else Applied(*next(stored)) for one in done]
-    if any(one.new for one in done):
-        await refresh_novel(app, novel_id)
+    await refresh_stale(app, novel_id)  # where none is new, too: its process may have died before it did
     return done
+
+
+async def apply_one(
+    app: App, novel_id: int, wanted: Decision, *, by: str, new_aliases: bool = True
+) -> Applied:
+    """Like :func:`apply`, for one decision. Raises InputError also where it fits nothing."""
+    [done] = await apply(app, novel_id, [wanted], by=by, new_aliases=new_aliases)
+    if done.problem:
+        raise InputError("corrections.problem", problem=done.problem)
+    return done
+
+
+async def undo(app: App, novel_id: int, number: int) -> Applied:
+    """Undo a decision; return it, ``new`` False if it was undone before. Raises InputError when the book has
+    no decision of this id.
+    """
+    found = await app.ledger.name_decisions.undo(novel_id, number)
+    if found is None:
+        raise InputError("corrections.no_decision", number=number)
+    await refresh_stale(app, novel_id)
+    return Applied(*found)
+
+
+def _note_rename(before: dict[str, str], decision: Decision) -> None:
+    """Add a rename in force to the names that renames gave."""
+    if decision.kind == "rename" and decision.in_force:
+        old, new = decision.names
+        before[new] = before.pop(old, old)
 
 
 def _type_names(graph: Graph) -> dict[str, str]:
@@ -67,45 +100,73 @@ def _type_names(graph: Graph) -> dict[str, str]:
     return names | {kind.casefold(): kind for kind in known}
 
 
-def _checked(corrector: Corrector, types: Mapping[str, str], wanted: Decision) -> Applied:
-    """Return the correction with names and type as the book has them, made in the graph; or, as ``problem``,
-    why it fits nothing.
-    """
-    people, detail = corrector.people, wanted.detail
-    if wanted.kind in ("tie", "untie") and detail:
-        detail = types.get(detail.casefold()) or relation_type(detail, types.values())
-        if detail not in types.values():
-            known = ", ".join(sorted(f"{say_or(f'relation.{one}', one)} {one}" for one in {*types.values()}))
-            return Applied(wanted, problem=say("corrections.no_type", type=wanted.detail, known=known))
-    if problem := _problem_of_names(people, wanted):
-        return Applied(wanted, problem=problem)
-    fitting = replace(wanted, names=tuple(map(people.form, wanted.names)), detail=detail)
-    if corrector.apply(fitting):
-        return Applied(fitting)
-    numbers = [n for node in corrector.graph.nodes.values() for n in node.numbers("chapter_number")]
-    if wanted.kind == "tie" and wanted.chapters and wanted.chapters[0] not in numbers:
-        return Applied(wanted, problem=say("corrections.no_chapter", chapter=wanted.chapters[0]))
-    first, *others = wanted.names
-    nothing = say("corrections.nothing", name=first, others=say("status.comma").join(others))
-    return Applied(wanted, problem=nothing)
+@dataclass(frozen=True, slots=True)
+class _Checker:
+    """Checks decisions against a book's graph, in which each that fits is made."""
 
+    corrector: Corrector
+    types: Mapping[str, str]
+    before: dict[str, str]
+    """Name that a rename gave → the name before, which merges and splits need: they take effect earlier."""
+    new_aliases: bool
 
-def _problem_of_names(people: NameIndex[NodeKey], decision: Decision) -> str:
-    """Return the message about the first name that is nobody's or several people's; "" where all fit."""
-    # A merge may name an alias that the book doesn't have, a rename a new name.
-    needed = decision.names if decision.kind in ("tie", "untie") else decision.names[:1]
-    for name in needed:
-        bearers = people.bearers(name)
-        if not bearers:
-            near = say("status.comma").join(people.nearest(name)) or "—"
-            return say("corrections.unknown", name=name, near=near)
-        if len(bearers) > 1:
-            several = say("status.comma").join(key for _, key in bearers)
-            return say("corrections.several", name=name, people=several)
-    taken = people.bearers(decision.names[1]) if decision.kind == "rename" else []
-    if taken and taken != people.bearers(decision.names[0]):
-        return say("corrections.taken", name=decision.names[1])
-    return ""
+    def check(self, wanted: Decision) -> Applied:
+        """Return the decision with names and type as the book has them; or, as ``problem``, why it fits
+        nothing.
+        """
+        people, detail = self.corrector.people, wanted.detail
+        if wanted.kind in ("tie", "untie") and detail:
+            known = {*self.types.values()}
+            detail = self.types.get(detail.casefold()) or relation_type(detail, known)
+            if detail not in known:
+                told = ", ".join(sorted(f"{say_or(f'relation.{one}', one)} {one}" for one in known))
+                return Applied(wanted, problem=say("corrections.no_type", type=wanted.detail, known=told))
+        names = tuple(clean(name, MAX_NAME) for name in wanted.names)
+        wanted = replace(wanted, names=names)
+        if problem := self._problem_of_names(wanted):
+            return Applied(wanted, problem=problem)
+        fitting = replace(wanted, names=tuple(map(people.form, names)), detail=detail)
+        if wanted.kind in OF_NAMES:
+            return self._of_names(fitting)
+        if self.corrector.apply(fitting):
+            _note_rename(self.before, fitting)
+            return Applied(fitting)
+        graph = self.corrector.graph
+        numbers = [n for node in graph.nodes.values() for n in node.numbers("chapter_number")]
+        if wanted.kind == "tie" and wanted.chapters and wanted.chapters[0] not in numbers:
+            return Applied(wanted, problem=say("corrections.no_chapter", chapter=wanted.chapters[0]))
+        first, *others = names
+        nothing = say("corrections.nothing", name=first, others=say("status.comma").join(others))
+        return Applied(wanted, problem=nothing)
+
+    def _of_names(self, decision: Decision) -> Applied:
+        """Return a merge or a split with the names before renames; one for some chapters with those of its
+        two persons.
+        """
+        names: Iterable[str] = decision.names
+        if decision.chapters:
+            names = [(self.corrector.people.bearers(name) or [("", name)])[0][1] for name in names]
+        first, *others = (self.before.get(name, name) for name in names)
+        if first in others:
+            return Applied(decision, problem=say("corrections.itself", name=decision.names[0]))
+        return Applied(replace(decision, names=(first, *dict.fromkeys(others))))
+
+    def _problem_of_names(self, decision: Decision) -> str:
+        """Return the message about the first name that is nobody's or several people's; "" where all fit."""
+        people, names = self.corrector.people, decision.names
+        every = decision.kind in ("tie", "untie") or not (self.new_aliases or decision.chapters)
+        for name in names if every and decision.kind != "rename" else names[:1]:
+            bearers = people.bearers(name)
+            if not bearers:
+                near = say("status.comma").join(people.nearest(name)) or "—"
+                return say("corrections.unknown", name=name, near=near)
+            if len(bearers) > 1 and (decision.kind != "split" or name == names[0]):
+                several = say("status.comma").join(key for _, key in bearers)
+                return say("corrections.several", name=name, people=several)
+        if len(names) > MAX_NAMES or not all(names):
+            return say("corrections.bad_names", most=MAX_NAMES)
+        taken = people.bearers(names[1]) if decision.kind == "rename" else []
+        return say("corrections.taken", name=names[1]) if taken and taken != people.bearers(names[0]) else ""
 
 
 class BookCorrections:
@@ -115,19 +176,17 @@ class BookCorrections:
     fits nothing in the book, or contradicts what stands. Names may be aliases.
     """
 
-    def __init__(self, apply: Callable[[Decision], Applied], undo: Callable[[int], bool]) -> None:
-        self._apply = apply
-        self._undo = undo
+    def __init__(self, novel_id: int, run: Callable[[Callable[[App], Awaitable[Applied]]], Applied]) -> None:
+        """``run``: calls a function with the book's stores open."""
+        self._novel_id, self._run = novel_id, run
 
     def _store(
         self, kind: Kind, *names: str, detail: str = "", reason: str = "", since: int | None = None
     ) -> int:
         """Store a correction and return its number. Raises InputError for one that fits nothing."""
         chapters = None if since is None else (since, since)
-        done = self._apply(Decision(0, kind, names, chapters=chapters, detail=detail, reason=reason))
-        if done.problem:
-            raise InputError("corrections.problem", problem=done.problem)
-        return done.decision.id
+        wanted = Decision(0, kind, names, chapters=chapters, detail=detail, reason=reason)
+        return self._run(lambda app: apply_one(app, self._novel_id, wanted, by="python")).decision.id
 
     def rename(self, name: str, new: str, reason: str = "") -> int:
         """Call a character by another name, the old one becoming an alias; return the correction's number.
@@ -180,7 +239,7 @@ class BookCorrections:
 
         Raises InputError for an unknown number.
         """
-        stood = self._undo(number)
-        if not stood:
+        done = self._run(lambda app: undo(app, self._novel_id, number))
+        if not done.new:
             log.warning(say("names.undone_before", number=number))
-        return stood
+        return done.new

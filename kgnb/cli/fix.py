@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic_core import to_jsonable_python
 
-from kgnb.app import context, names
-from kgnb.app.corrections import apply, corrections_of
+from kgnb.app import context
+from kgnb.app.corrections import apply, undo
 from kgnb.app.library import find_task_id
 from kgnb.app.tasks import find_task
 from kgnb.cli.options import show
@@ -20,7 +20,7 @@ from kgnb.core.settings import Settings
 from kgnb.graph.resolve.correction_file import MAX_BYTES, read_corrections, write_corrections
 from kgnb.graph.resolve.decisions import Applied, Decision, Kind
 from kgnb.render.export import write_whole
-from kgnb.render.names_text import applied_line, changed_line, decision_line
+from kgnb.render.names_text import applied_line, decision_line, undone_line
 
 BY = "cli"
 """Recorded as the maker of a decision."""
@@ -33,12 +33,12 @@ async def fix(args: argparse.Namespace, settings: Settings) -> int:
     async with context.open_for_task(settings, task, queue=False) as app:
         novel_id = (await find_task(app, task)).novel_id
         if args.undo is not None:
-            undone = await names.undo(app, task, args.undo)
-            return show(args, to_jsonable_python(undone), lambda: [changed_line(undone, task, undone=True)])
+            undone = await undo(app, novel_id, args.undo)
+            return show(args, to_jsonable_python(undone), lambda: [undone_line(undone, task)])
         if wanted:
             done = await apply(app, novel_id, wanted, by=BY)
             return _told(args, task, done)
-        found = await corrections_of(app, novel_id)
+        found = await app.ledger.name_decisions.read(novel_id)
         if args.save is not None:
             if args.save.exists():  # another file would be lost
                 _corrections_in(args.save)

@@ -72,17 +72,14 @@ def why_text(one: NameReason) -> str:
     return why
 
 
-def changed_line(done: Applied, task: int, *, undone: bool = False) -> str:
-    """Return the message about the result of a command that merges, splits, corrects or undoes."""
-    made = done.decision
-    first, *others = map(one_line, made.names)
-    key = f"names.{'undone' if undone else made.kind}" + ("" if done.new else "_before")
-    facts = {"number": made.id, "task": task, "said": decision_text(made)}
-    return say(key, name=first, others=say("status.comma").join(others), **facts)
+def undone_line(done: Applied, task: int) -> str:
+    """Return the message about a decision that was undone, now or before."""
+    key = "names.undone" if done.new else "names.undone_before"
+    return say(key, number=done.decision.id, task=task, said=decision_text(done.decision))
 
 
 def applied_line(done: Applied, task: int) -> str:
-    """Return the message about a correction: refused, stored, or known before."""
+    """Return the message about a decision: refused, stored, or known before."""
     said = decision_text(done.decision)
     if done.problem:
         return say("corrections.refused", said=said, problem=done.problem)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import kgnb
+from kgnb.app import corrections
 from kgnb.app import names as names_use_case
 from kgnb.app.context import App, open_app
 from kgnb.app.graphs import graph_of
@@ -24,7 +25,7 @@ from kgnb.extract.model import NameEntry
 from kgnb.graph.model import Graph, RecordRow
 from kgnb.graph.project.projection import builder_of, novel_builder, project
 from kgnb.graph.project.record import Record
-from kgnb.graph.resolve.decisions import Decision, combine_decisions
+from kgnb.graph.resolve.decisions import Applied, Decision, Kind, combine_decisions
 from kgnb.graph.resolve.name_listing import list_names
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.transfer import read_novel
@@ -210,6 +211,12 @@ async def app(data: Path) -> AsyncIterator[App]:
         yield one
 
 
+async def decide(app: App, kind: Kind, *names: str, chapters: tuple[int, int] | None = None) -> Applied:
+    """Store a decision about the only book as `kgnb merge` and `kgnb split` do."""
+    wanted = Decision(0, kind, names, chapters=chapters)
+    return await corrections.apply_one(app, 1, wanted, by="test", new_aliases=False)
+
+
 async def people_of(app: App) -> dict[str, list[str]]:
     graph = await graph_of(app, 1)
     return {n.key: n.properties["aliases"] for n in graph.nodes.values() if n.label == "Character"}  # type: ignore[misc]
@@ -220,18 +227,18 @@ async def test_merge_split_and_undo_change_the_stored_graph_and_back(app: App) -
     names = [one.name for one in (await names_use_case.names_of(app, 1, ("Character",))).listed]
     assert set(names) == set(first)
     hero, other = names[:2]
-    merged = await names_use_case.merge(app, 1, hero, [other])
+    merged = await decide(app, "merge", hero, other)
     assert merged.new
     assert other not in await people_of(app)
     assert other in (await people_of(app))[hero]
-    again = await names_use_case.merge(app, 1, hero, [other])  # known already: nothing is stored twice
+    again = await decide(app, "merge", hero, other)  # known already: nothing is stored twice
     assert (again.new, len(await app.ledger.name_decisions.read(1))) == (False, 1)
-    parted = await names_use_case.split(app, 1, hero, [other])
+    parted = await decide(app, "split", hero, other)
     assert set(await people_of(app)) == set(first)
-    assert not (await names_use_case.split(app, 1, hero, [other])).new
+    assert not (await decide(app, "split", hero, other)).new
     for done in (parted, merged):
-        assert (await names_use_case.undo(app, 1, done.decision.id)).new
-        assert not (await names_use_case.undo(app, 1, done.decision.id)).new
+        assert (await corrections.undo(app, 1, done.decision.id)).new
+        assert not (await corrections.undo(app, 1, done.decision.id)).new
     after = await graph_of(app, 1)
     for graph in (before, after):
         for one in (*graph.nodes.values(), *graph.edges.values()):
@@ -243,36 +250,51 @@ async def test_merge_split_and_undo_change_the_stored_graph_and_back(app: App) -
 async def test_two_at_once_are_both_obeyed(app: App) -> None:
     names = [one.name for one in (await names_use_case.names_of(app, 1, ("Character",))).listed]
     done = await asyncio.gather(
-        names_use_case.merge(app, 1, names[0], [names[2]]), names_use_case.merge(app, 1, names[1], [names[3]])
+        decide(app, "merge", names[0], names[2]), decide(app, "merge", names[1], names[3])
     )
     assert not {names[2], names[3]} & set(await people_of(app))
     for one in done:
-        await names_use_case.undo(app, 1, one.decision.id)
+        await corrections.undo(app, 1, one.decision.id)
     assert set(await people_of(app)) == set(names)
 
 
 async def test_what_is_wrong_is_said(app: App) -> None:
+    before = await app.ledger.name_decisions.read(1)
     name = (await names_use_case.names_of(app, 1)).listed[0].name
-    for key, work in (
-        ("names.unknown", names_use_case.merge(app, 1, name[:2] + "某", [name])),
-        ("names.unknown_all", names_use_case.merge(app, 1, "Zzyzx", [name])),
-        ("names.itself", names_use_case.split(app, 1, name, [name])),
-        ("names.no_decision", names_use_case.undo(app, 1, 999)),
-        ("names.too_many", names_use_case.merge(app, 1, name, ["甲"] * 101)),
-        ("cli.no_task", names_use_case.names_of(app, 99)),
+    for word, work in (
+        (name, decide(app, "merge", name[:2] + "某", name)),
+        ("Zzyzx", decide(app, "merge", "Zzyzx", name)),
+        ("Zzyzx", decide(app, "merge", name, "Zzyzx")),
+        ("Zzyzx", decide(app, "split", name, "Zzyzx")),
+        ("同一个", decide(app, "split", name, name)),
+        ("同一个", decide(app, "split", name, name, chapters=(2, 3))),
+        ("999", corrections.undo(app, 1, 999)),
+        ("100", decide(app, "merge", name, *[name] * 100)),
+        ("99", names_use_case.names_of(app, 99)),
     ):
-        with pytest.raises(InputError) as caught:
+        with pytest.raises(InputError, match=word):
             await work
-        assert caught.value.key == key
-        if key in ("names.unknown", "names.unknown_all", "names.itself"):
-            assert "kgnb names 1" in str(caught.value)
-    with pytest.raises(InputError, match=name):
-        await names_use_case.merge(app, 1, name[:2] + "某", [name])
+    assert await app.ledger.name_decisions.read(1) == before
+
+
+async def test_a_merge_after_a_rename_holds_for_the_name_that_the_reader_gave(app: App) -> None:
+    hero, other, third = [one.name for one in (await names_use_case.names_of(app, 1)).listed[:3]]
+    wanted = [
+        Decision(0, "rename", (hero, "无名氏")),
+        Decision(0, "merge", ("无名氏", other, "新号")),
+        Decision(0, "split", ("无名氏", third), chapters=(2, 3)),
+    ]
+    done = await corrections.apply(app, 1, wanted, by="test")
+    assert not any(one.problem for one in done)
+    assert {other, "新号", hero} <= set((await people_of(app))["无名氏"])
+    for one in reversed(done):
+        await corrections.undo(app, 1, one.decision.id)
+    assert hero in await people_of(app)
 
 
 async def test_a_namesake_by_chapters_and_what_a_copy_carries(app: App, tmp_path: Path) -> None:
     name = (await names_use_case.names_of(app, 1)).listed[0].name
-    done = await names_use_case.part(app, 1, name, f"{name}（之子）", (2, 3))
+    done = await decide(app, "split", name, f"{name}（之子）", chapters=(2, 3))
     assert (await graph_of(app, 1)).nodes["Character", f"{name}（之子）"].properties["chapters"] == [2, 3]
     saved = await read_novel(app.ledger.database, 1)
     here = await app.ledger.name_decisions.read(1)
@@ -281,10 +303,8 @@ async def test_a_namesake_by_chapters_and_what_a_copy_carries(app: App, tmp_path
             taken = await other.ledger.transfer.take(saved)
             there = await other.ledger.name_decisions.read(taken.novel_id)
             assert [replace(d, id=0) for d in there] == [replace(d, id=0) for d in here]
-    await names_use_case.undo(app, 1, done.decision.id)
+    await corrections.undo(app, 1, done.decision.id)
     assert f"{name}（之子）" not in await people_of(app)
-    with pytest.raises(InputError):
-        await names_use_case.part(app, 1, name, name, (2, 3))
 
 
 def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +337,7 @@ def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
         tab.drawn = drawn
         fix.apply.click()
         shown(lambda: fix.decision.value)
-        assert "合并为一人" in tab.controller.message.text
+        assert "就是" in tab.controller.message.text
         before = {spot.person.node.ref: (spot.x, spot.y) for spot in tab.drawn.scene.spots}
         fix.person.value, fix.fields["to"].value = hero, fix.person.options[1]
         fix.apply.click()

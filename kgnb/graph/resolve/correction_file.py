@@ -22,7 +22,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.safe_text import clean
 from kgnb.extract.model import MAX_NAME, MAX_TEXT
 from kgnb.graph.model import RELATION_TYPE
-from kgnb.graph.resolve.decisions import Decision, Kind, check_form
+from kgnb.graph.resolve.decisions import OF_NAMES, Decision, Kind, check_form
 
 MAX_BYTES = 5_000_000
 """Largest file that is read: a hundred times what the longest novel's corrections take."""
@@ -59,11 +59,7 @@ class _Correction(BaseModel):
         """Return the decision with id 0. Raises ValueError where a field that its kind needs is missing
         or wrong.
         """
-        names = (
-            (self.who, *self.others)
-            if self.do in ("merge", "split")
-            else (self.who, *filter(None, [self.to]))
-        )
+        names = (self.who, *self.others) if self.do in OF_NAMES else (self.who, *filter(None, [self.to]))
         if self.chapters and self.chapters[0] > self.chapters[1]:
             raise ValueError("chapters")
         detail = {
@@ -116,7 +112,7 @@ def _record(decision: Decision) -> dict[str, Any]:
     """Return the JSON object of a decision in a corrections file."""
     first, *others = decision.names
     found: dict[str, Any] = {"do": decision.kind, "who": first}
-    if decision.kind in ("merge", "split"):
+    if decision.kind in OF_NAMES:
         found["others"] = others
     elif others:
         found["to"] = others[0]

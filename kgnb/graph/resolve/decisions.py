@@ -17,6 +17,8 @@ from typing import Literal
 from kgnb.graph.model import NAMED_LABELS, RELATION_TYPE
 
 Kind = Literal["merge", "split", "rename", "kind", "tie", "untie", "protagonist", "note"]
+OF_NAMES = ("merge", "split")
+"""Decisions about names; the other kinds are corrections of the graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Decision:
 def check_form(decision: Decision) -> None:
     """Raise ValueError where the number of names or the detail doesn't suit the decision's kind."""
     kind, count = decision.kind, len(decision.names)
-    if count < 2 if kind in ("merge", "split") else count != (1 if kind in _OF_ONE else 2):
+    if count < 2 if kind in OF_NAMES else count != (1 if kind in _OF_ONE else 2):
         raise ValueError(f"{kind} needs other names")
     if (pattern := _DETAILS.get(kind)) and not re.fullmatch(pattern, decision.detail):
         raise ValueError(f"{kind} needs another detail")
@@ -138,7 +140,7 @@ def combine_decisions(decisions: Iterable[Decision]) -> CombinedDecisions:
     preferred: dict[str, None] = {}  # earliest decision first
     reassigned = []
     for decision in sorted(decisions, key=lambda d: d.id):
-        if decision.kind not in ("merge", "split") or not decision.in_force or len(decision.names) < 2:
+        if decision.kind not in OF_NAMES or not decision.in_force or len(decision.names) < 2:
             continue
         first, second, *more = decision.names
         if decision.chapters is not None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from kgnb.app import corrections
-from kgnb.app import names as names_use_case
 from kgnb.app.context import App
 from kgnb.app.names import BookNames
 from kgnb.app.tasks import find_task
@@ -18,7 +17,7 @@ from kgnb.graph.resolve.decisions import Decision, Kind
 from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
-from kgnb.render.names_text import applied_line, changed_line, decision_line, reasons_text
+from kgnb.render.names_text import applied_line, decision_line, reasons_text, undone_line
 
 FIELDS: Mapping[Kind, tuple[str, ...]] = {
     "rename": ("to", "reason"),
@@ -136,26 +135,22 @@ class CorrectionsBox:
             raise InputError("panel.nothing_to_undo")
 
         async def undo(app: App) -> str:
-            return changed_line(await names_use_case.undo(app, task, number), task, undone=True)
+            novel = (await find_task(app, task)).novel_id
+            return undone_line(await corrections.undo(app, novel, number), task)
 
         self._change(say("panel.undoing"), undo)
 
 
 async def _applied(app: App, task: int, kind: Kind, name: str, typed: Mapping[str, str]) -> str:
     """Apply a correction as it was typed; return what was done. Raises InputError."""
-    if kind == "merge":
-        return changed_line(await names_use_case.merge(app, task, name, [typed["to"]], by=BY), task)
-    if kind == "split":
-        return changed_line(await names_use_case.split(app, task, name, [typed["alias"]], by=BY), task)
     detail = {"tie": typed.get("type", ""), "protagonist": "yes", "note": typed.get("to", "")}.get(kind, "")
-    names = (name, typed["to"]) if kind in ("rename", "tie", "untie") else (name,)
+    of_two = kind in ("rename", "merge", "split", "tie", "untie")
+    names = (name, typed.get("alias") or typed["to"]) if of_two else (name,)
     since = typed.get("since", "")
     if since and not since.isdecimal():
         raise InputError("panel.no_chapter_number", since=since)
     chapters = (int(since), int(since)) if since else None
     wanted = Decision(0, kind, names, chapters=chapters, detail=detail, reason=typed.get("reason", ""))
     novel = (await find_task(app, task)).novel_id
-    [done] = await corrections.apply(app, novel, [wanted], by=BY)
-    if done.problem:
-        raise InputError("corrections.problem", problem=done.problem)
+    done = await corrections.apply_one(app, novel, wanted, by=BY, new_aliases=False)
     return applied_line(done, task)

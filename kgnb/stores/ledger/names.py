@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from kgnb.core.model import beijing_now
 from kgnb.extract.model import NameEntry, Reason
-from kgnb.graph.resolve.decisions import Decision
+from kgnb.graph.resolve.decisions import OF_NAMES, Decision
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import lock_novel, text_digest
 from kgnb.stores.ledger.database import DatabasePart, Row, reading, transaction, upsert
@@ -170,11 +170,11 @@ class NameDecisions(DatabasePart):
         """
         lock_novel(c, novel_id)
         standing = [d for d in read_decisions(c, novel_id) if d.in_force]
-        of_names = [d for d in standing if d.kind in _OF_NAMES]
-        corrections = {d.subject: d for d in standing if d.kind not in _OF_NAMES}
+        of_names = [d for d in standing if d.kind in OF_NAMES]
+        corrections = {d.subject: d for d in standing if d.kind not in OF_NAMES}
         added = []
         for decision in decisions:
-            if decision.kind in _OF_NAMES:
+            if decision.kind in OF_NAMES:
                 names = set(decision.names)
                 last = next((d for d in reversed(of_names) if len(names.intersection(d.names)) > 1), None)
             else:
@@ -185,7 +185,7 @@ class NameDecisions(DatabasePart):
             stored = replace(decision, made_at=_whole_second(beijing_now()), made_by=decision.made_by[:100])
             stored = replace(stored, id=self._database.insert(c, t.name_decisions, [_row(novel_id, stored)]))
             added.append((stored, True))
-            if decision.kind in _OF_NAMES:
+            if decision.kind in OF_NAMES:
                 of_names.append(stored)
             else:
                 corrections[stored.subject] = stored
@@ -210,9 +210,6 @@ def read_decisions(c: sa.Connection, novel_id: int) -> list[Decision]:
     d = t.name_decisions
     rows = c.execute(sa.select(d).where(d.c.novel_id == novel_id).order_by(d.c.id)).mappings()
     return [read_decision(r) for r in rows]
-
-
-_OF_NAMES = ("merge", "split")
 
 
 def _row(novel_id: int, decision: Decision) -> Row:
