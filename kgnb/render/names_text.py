@@ -9,7 +9,7 @@ from kgnb.core.labels import CHARACTER_RELATIONS
 from kgnb.core.messages import say
 from kgnb.core.model import in_viewers_zone
 from kgnb.core.safe_text import one_line
-from kgnb.graph.resolve.decisions import Applied, Decision
+from kgnb.graph.resolve.decisions import GONE, Applied, Decision
 
 if TYPE_CHECKING:
     from kgnb.graph.resolve.name_listing import ListedName, NameReason
@@ -99,7 +99,8 @@ def decision_text(decision: Decision) -> str:
         facts["detail"] = say(f"relation.{decision.detail}") if known else other
     elif decision.kind == "protagonist":
         facts["detail"] = say("explorer.yes" if decision.detail == "yes" else "explorer.no")
-    chapters = "-".join(map(str, dict.fromkeys(decision.chapters or ())))
+    gone = decision.chapters == GONE
+    chapters = "—" if gone else "-".join(map(str, dict.fromkeys(decision.chapters or ())))
     since = say("corrections.since", chapter=chapters) if chapters and decision.kind == "tie" else ""
     reason = say("corrections.reason", reason=one_line(decision.reason)) if decision.reason else ""
     key = "part" if chapters and decision.kind == "split" else decision.kind
@@ -107,7 +108,7 @@ def decision_text(decision: Decision) -> str:
 
 
 def decision_line(decision: Decision) -> str:
-    """Return one line for a decision: number, time, content, and whether it was undone."""
+    """Return one line for a decision: number, time, content, and whether it is undone or waits."""
     made = f"{in_viewers_zone(decision.made_at):%Y-%m-%d %H:%M}" if decision.made_at else ""
-    key = "line" if decision.in_force else "line_undone"
+    key = "line_undone" if decision.undone_at else "line_gone" if decision.chapters == GONE else "line"
     return say(f"corrections.{key}", number=decision.id, made=made, said=decision_text(decision))

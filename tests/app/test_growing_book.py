@@ -14,7 +14,8 @@ import pytest
 from kgnb.core.errors import InputError
 from kgnb.core.model import ChapterStatus, TaskStatus
 from kgnb.extract.model import NameEntry
-from kgnb.graph.resolve.decisions import Decision
+from kgnb.graph.resolve.decisions import GONE, Decision
+from kgnb.render.names_text import decision_line
 from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.ledger import Ledger
 from tests.conftest import lent_folder
@@ -150,6 +151,34 @@ class TestNumbers:
         await ledger.books.import_book(make_book([FIRST[0], *FIRST[2:5], SECOND[0]]))
         stored = await ledger.name_decisions.read(one.novel_id)
         assert [d.chapters for d in stored if d.in_force] == [(2, 2), (3, 99)]
+        assert not any(d.undone_at for d in stored)
+        for texts in ([FIRST[0], *FIRST[3:5]], [FIRST[0], FIRST[4]]):  # more chapters leave, one import each
+            await ledger.books.import_book(make_book(texts))
+        stored = await ledger.name_decisions.read(one.novel_id)
+        assert [d.chapters for d in stored] == [GONE, GONE, (2, 99)]
+        assert await ledger.name_decisions.add(one.novel_id, [replace(stored[0], chapters=(2, 2))])
+        await ledger.books.import_book(make_book(FIRST[:5]))
+        back = await ledger.name_decisions.read(one.novel_id)
+        assert [d.chapters for d in back[:3]] == spans, "they came back with their chapters"
+
+    async def test_a_decision_waits_for_its_chapters_and_can_be_undone_meanwhile(
+        self, ledger: Ledger
+    ) -> None:
+        one = await ledger.books.import_book(make_book(FIRST[:4]))
+        decision = Decision(0, "split", ("刘备", "玄德"), chapters=(2, 3))
+        [(stored, _)] = await ledger.name_decisions.add(one.novel_id, [decision])
+        await ledger.books.import_book(make_book([FIRST[0], FIRST[3]]))
+        (waiting,) = await ledger.name_decisions.read(one.novel_id)
+        assert not waiting.in_force
+        assert "不在书里" in decision_line(waiting)
+        await ledger.books.import_book(make_book([FIRST[0], FIRST[2], FIRST[3]]))  # one of them is back
+        (moved,) = await ledger.name_decisions.read(one.novel_id)
+        assert (moved.chapters, moved.in_force) == ((2, 2), True)
+        await ledger.books.import_book(make_book([FIRST[0], FIRST[3]]))
+        assert (await ledger.name_decisions.undo(one.novel_id, stored.id) or ())[1] is True
+        await ledger.books.import_book(make_book(FIRST[:4]))
+        (undone,) = await ledger.name_decisions.read(one.novel_id)
+        assert not undone.in_force
 
     async def test_what_was_read_of_a_chapter_counts_again_when_its_text_is_back(
         self, ledger: Ledger

@@ -19,6 +19,8 @@ from kgnb.graph.model import NAMED_LABELS, RELATION_TYPE
 Kind = Literal["merge", "split", "rename", "kind", "tie", "untie", "protagonist", "note"]
 OF_NAMES = ("merge", "split")
 """Decisions about names; the other kinds are corrections of the graph."""
+GONE = (-1, -1)
+"""``chapters`` of a decision all of whose chapters have left the book; it holds again when they are back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ class Decision:
 
     @property
     def in_force(self) -> bool:
-        """Whether the decision has not been undone."""
-        return self.undone_at is None
+        """Whether the decision has not been undone, and the book has chapters for which it was made."""
+        return self.undone_at is None and self.chapters != GONE
 
     @property
     def effect(self) -> tuple[object, ...]:

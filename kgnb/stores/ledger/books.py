@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.labels import Lang, language_of
 from kgnb.core.model import Chapter, Novel, beijing_now
 from kgnb.extract.zh.script import fold
+from kgnb.graph.resolve.decisions import GONE
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import (
     Database,
@@ -320,9 +322,7 @@ def _write_chapters(
         _store_counts(c, novel_id, chapters)
         if not is_new:
             _drop_early_names(c, novel_id)
-        if plan.moved or plan.removed:
-            numbers = {chapter.id: chapter.number for chapter in chapters}
-            _move_decisions(c, novel_id, {one.number: numbers.get(one.id) for one in stored})
+            _move_decisions(c, novel_id, stored, chapters, book.chapters)
     return chapters, plan
 
 
@@ -358,19 +358,31 @@ def _earlier_ids(c: sa.Connection, novel_id: int, chapters: Sequence[BookChapter
     return {number: i for i, number in by_id.items()}
 
 
-def _move_decisions(c: sa.Connection, novel_id: int, numbers: Mapping[int, int | None]) -> None:
-    """Have decisions for a span of chapters hold for the same chapters under their new ``numbers`` (None:
-    gone). A decision whose chapters are all gone is undone.
+def _move_decisions(
+    c: sa.Connection,
+    novel_id: int,
+    before: Sequence[StoredChapter],
+    after: Sequence[Chapter],
+    book: Sequence[BookChapter],
+) -> None:
+    """Have decisions for a span of chapters hold for the same chapters under their new numbers. The texts
+    (hashes) of those that left the book are kept with the decision, which holds for them when they are back.
     """
-    d = t.name_decisions.c
-    query = sa.select(d.id, d.first_chapter, d.last_chapter)
+    d, numbers = t.name_decisions.c, {chapter.id: chapter.number for chapter in after}
+    by_hash = {chapter.hash: chapter.number for chapter in book}
+    last_before = max((one.number for one in before), default=0)
+    query = sa.select(d.id, d.first_chapter, d.last_chapter, d.gone)
     query = query.where(d.novel_id == novel_id, d.first_chapter.is_not(None), d.undone_at.is_(None))
-    for i, first, last in c.execute(query).all():
-        span = [new for old, new in numbers.items() if first <= old <= last and new is not None]
-        values: Row = {"undone_at": beijing_now()}
-        if span or last > max(numbers):  # an open end stays open
-            ends = min(span, default=first), last if last > max(numbers) else max(span)
-            values = dict(zip(("first_chapter", "last_chapter"), ends, strict=True))
+    for i, first, last, gone in c.execute(query).all():
+        held = [one for one in before if first <= one.number <= last]
+        left = {*json.loads(gone or "[]"), *(one.hash for one in held if one.id not in numbers)}
+        span = [numbers[one.id] for one in held if one.id in numbers]
+        span += [by_hash[text] for text in left if text in by_hash]
+        ends = (min(span), max(span)) if span else GONE
+        if last > last_before:  # an open end stays open
+            ends = min(span, default=first), last
+        texts = json.dumps(sorted(left - by_hash.keys()))
+        values = {"first_chapter": ends[0], "last_chapter": ends[1], "gone": texts}
         c.execute(sa.update(t.name_decisions).where(d.id == i).values(**values))
 
 

@@ -184,6 +184,11 @@ def _check_facts(row: Row) -> None:
         _TEXTS.validate_json(row["kinds"])
 
 
+def _check_decision_row(row: Row) -> None:
+    _validate(_DECISION, asdict(read_decision(row)))
+    _TEXTS.validate_json(row["gone"] or "[]")
+
+
 def _check_decisions(c: sa.Connection) -> None:
     d = t.name_decisions.c
     counted = sa.select(sa.func.count(), sa.func.sum(sa.func.length(d.names))).group_by(d.novel_id)
@@ -236,7 +241,7 @@ _EXTRACTION = TypeAdapter(Annotated[Extraction, BeforeValidator(_check_lists)])
 _CHECKS: dict[str, Callable[[Row], object]] = {
     t.extractions.name: _check_extraction,
     t.names.name: lambda row: _validate(_NAMES, [asdict(read_entry(row))]),
-    t.name_decisions.name: lambda row: _validate(_DECISION, asdict(read_decision(row))),
+    t.name_decisions.name: _check_decision_row,
     t.task_facts.name: _check_facts,
     t.versions.name: _check_version,
 }

@@ -193,12 +193,12 @@ class NameDecisions(DatabasePart):
 
     @transaction
     def undo(self, c: sa.Connection, novel_id: int, decision_id: int) -> tuple[Decision, bool] | None:
-        """Undo a decision; return (decision, whether it was in force before). None if the novel has no
+        """Undo a decision; return (decision, whether it was not undone before). None if the novel has no
         decision of this id.
         """
         lock_novel(c, novel_id)
         found = next((d for d in read_decisions(c, novel_id) if d.id == decision_id), None)
-        if found is None or not found.in_force:
+        if found is None or found.undone_at:
             return (found, False) if found else None
         where = t.name_decisions.c.id == decision_id
         c.execute(sa.update(t.name_decisions).where(where).values(undone_at=_whole_second(beijing_now())))

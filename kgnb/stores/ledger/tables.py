@@ -243,6 +243,7 @@ name_decisions = _own(  # people's; undone ones stay
     sa.Column("made_by", sa.String(100)),
     *_columns(sa.DateTime, "made_at", "undone_at"),
     *_columns(LongText, "detail", "reason"),
+    sa.Column("gone", LongText),  # JSON: hashes of its chapters' texts that aren't in the book now
 )
 
 replies = _own(  # the cache
