@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import kgnb
+from tests.support.paths import ROOT
 
 PACKAGE = Path(kgnb.__file__).parent
 LEVELS = {
@@ -30,6 +31,12 @@ ENVIRONMENT_READERS = {
     "core/host.py",
     "core/messages.py",  # KGNB_LANG alone: help loads no pydantic, which takes longer
 }
+
+
+MAX_PRIVATE = 50
+"""Uses of private names in all tests together: what they test is to be seen from outside."""
+NOT_PRIVATE = {"_replace", "_exit", "_repr_html_"}
+"""Of named tuples, os and IPython, which document them."""
 
 
 def modules() -> list[Path]:
@@ -96,3 +103,19 @@ def test_one_place_reads_the_environment() -> None:
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
     }
     assert readers <= ENVIRONMENT_READERS
+
+
+def test_no_test_leans_on_another_and_few_on_private_names() -> None:
+    private = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert ".test_" not in (node.module or ""), f"{path} imports {node.module}"
+                private += [(path, alias.name) for alias in node.names if is_private(alias.name)]
+            elif isinstance(node, ast.Attribute) and is_private(node.attr):
+                private += [(path, node.attr)] * (ast.unparse(node.value) not in ("self", "cls"))
+    assert len(private) <= MAX_PRIVATE, "\n".join(f"{path}: {name}" for path, name in private)
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__") and name not in NOT_PRIVATE
