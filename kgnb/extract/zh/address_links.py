@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain, compress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.links import FEW, MOSTLY, ByForm, Link, Persons
@@ -21,9 +22,6 @@ from kgnb.extract.zh.surnames import (
     title_of,
     titled_surname,
 )
-
-if TYPE_CHECKING:
-    from kgnb.extract.zh.people import People
 
 NEAR = 800
 """Most characters between a form of address and its nearest bearer."""
@@ -53,6 +51,35 @@ class Votes(NamedTuple):
 
     bearers: frozenset[str]
     nearest: Counter[str]
+
+
+class Located(Protocol):
+    """A book's names and where they stand."""
+
+    @property
+    def accepted(self) -> Mapping[str, int]:
+        """Persons' names → occurrences."""
+
+    @property
+    def given(self) -> Set[str]:
+        """Given names without surname (子安) and courtesy names (字)."""
+
+    @property
+    def offsets(self) -> Mapping[str, array[int]]:
+        """Name or form of address → its offsets in the text, ascending."""
+
+    @property
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """Name → names that surely belong to the same person, itself among them; a lone name has only
+        itself."""
+
+    @property
+    def candidates(self) -> Sequence[str]:
+        """All names and forms of address that occur."""
+
+    @property
+    def votes(self) -> dict[str, Votes]:
+        """Form of address → votes for the persons that it may mean; :func:`by_place` fills it."""
 
 
 def characters_with_titles(classifier: NameClassifier, named: Iterable[str]) -> dict[str, list[str]]:
@@ -100,7 +127,7 @@ def titles_of(classifier: NameClassifier, persons: Persons) -> Iterator[str]:
     yield from (form for form in compress(forms, counts) if called_by(form))
 
 
-def by_place(people: People, found: ByForm, characters: Mapping[str, Sequence[str]]) -> Iterator[Link]:
+def by_place(people: Located, found: ByForm, characters: Mapping[str, Sequence[str]]) -> Iterator[Link]:
     """Yield links between each form of address (何公, 明哥) and the names near it in the text that it may
     mean.
 
@@ -124,7 +151,7 @@ def by_place(people: People, found: ByForm, characters: Mapping[str, Sequence[st
     yield from chain(_bare_titles(people), _elders(people), _apposed(people))
 
 
-def _nearest(people: People, form: str, names: Iterable[str], kind: str) -> Iterator[Link]:
+def _nearest(people: Located, form: str, names: Iterable[str], kind: str) -> Iterator[Link]:
     """Yield links with those who may be meant and are nearest to the form."""
     bearers = frozenset(n for name in names for n in people.groups[name] if people.offsets[n]) - {form}
     if not bearers:
@@ -142,7 +169,7 @@ def _nearest(people: People, form: str, names: Iterable[str], kind: str) -> Iter
         yield Link(form, name, kind, 1 / persons)
 
 
-def _bare_titles(people: People) -> Iterator[Link]:
+def _bare_titles(people: Located) -> Iterator[Link]:
     """Yield a link between a title alone (行者) and the name (王行者) with at least 80 % of the occurrences
     of all names with this title, if the title is as frequent as the name.
     """
@@ -156,7 +183,7 @@ def _bare_titles(people: People) -> Iterator[Link]:
             yield Link(title, name, "称号", n / names.total())
 
 
-def _elders(people: People) -> Iterator[Link]:
+def _elders(people: Located) -> Iterator[Link]:
     """Yield links between words for a family's eldest (老太太, 老祖宗) and the two most frequent names of
     elders (何老太太, 顾母).
     """
@@ -168,7 +195,7 @@ def _elders(people: People) -> Iterator[Link]:
             yield from (Link(title, name, "长辈", n / max(1, mentions.total())) for title in found)
 
 
-def _before_full_names(people: People) -> Iterator[tuple[str, Counter[str]]]:
+def _before_full_names(people: Located) -> Iterator[tuple[str, Counter[str]]]:
     """Yield titles with the full names right behind them: 县令何恭."""
     fulls = (n for n in people.accepted if surname_of(n) in words.SURE_SURNAMES)
     fulls = (n for n in fulls if n not in people.given and n[-1] not in words.RANK_ENDS)
@@ -180,7 +207,7 @@ def _before_full_names(people: People) -> Iterator[tuple[str, Counter[str]]]:
                 yield title, after
 
 
-def _apposed(people: People) -> Iterator[Link]:
+def _apposed(people: Located) -> Iterator[Link]:
     """Yield links between a title and a full name directly beside it (县令何恭, 何恭何县令), for names that
     follow the title often enough.
     """
@@ -197,7 +224,7 @@ def _apposed(people: People) -> Iterator[Link]:
         yield from (Link(title, name, "同位") for name in same)
 
 
-def shared_titles(people: People) -> set[str]:
+def shared_titles(people: Located) -> set[str]:
     """Return the titles that the text puts before the full names of several people (魏主曹睿, 魏主曹芳 →
     魏主): they are no one person's name.
     """
