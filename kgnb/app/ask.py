@@ -25,8 +25,16 @@ from kgnb.graph.ask.answers import (
     stranger_note,
     told,
 )
-from kgnb.graph.ask.passages import PASSAGES, SENT_PASSAGES, Passage, Search, passages, with_neighbours
-from kgnb.graph.ask.question import Question, asked_terms, read_question
+from kgnb.graph.ask.passages import (
+    ALIKE_CREDIT,
+    PASSAGES,
+    SENT_PASSAGES,
+    Passage,
+    Search,
+    passages,
+    with_neighbours,
+)
+from kgnb.graph.ask.question import Question, asked_terms, mentions, name_term, names_of, read_question
 from kgnb.graph.ask.reading import read_out
 from kgnb.graph.project.record import Record
 from kgnb.graph.query import GraphQuery
@@ -91,7 +99,7 @@ async def ask(book: BookAsked, question: str) -> Answer:
     if sentences and read.intent in ALONE:
         checked = await asyncio.to_thread(_standing, sentences, book.record)
         return Answer(question, tuple(checked), meant=meant(read))
-    search = await asyncio.to_thread(_search, book, read)
+    search = await asyncio.to_thread(_search, book, read, sentences)
     named = (*book.query.chapter_titles.values(), *(one.text for one in search.every))
     if read.stranger and not read.near and not any(read.stranger in text for text in named):
         return Answer(question, note=stranger_note(read, book.query, book.until))
@@ -135,13 +143,9 @@ def retrieved(book: BookAsked, question: Question) -> list[Passage]:
     """Return the passages for an LLM's answer, in the book's order, at most :data:`SENT_PASSAGES` (30): those
     that the graph's own answer quotes, and the nearest ones with their neighbours. Blocking.
     """
-    quotes = {
-        (source.chapter, source.quote)
-        for sentence in answer(question, book.query, book.record.texts)
-        for source in sentence.citations
-        if source.quote
-    }
-    search = _search(book, question)
+    sentences = answer(question, book.query, book.record.texts)
+    quotes = {(one.chapter, one.quote) for said in sentences for one in said.citations if one.quote}
+    search = _search(book, question, sentences)
     every = search.every
     quoted = [one for one in every if any(n == one.chapter and quote in one.text for n, quote in quotes)]
     nearest = search.best(SENT_PASSAGES)
@@ -160,17 +164,23 @@ def _unknown(book: BookAsked, question: Question) -> str:
     return words["ask.unknown"] if book.until is None else words["ask.not_by"].format(chapter=book.until)
 
 
-def _search(book: BookAsked, question: Question) -> Search:
+def _search(book: BookAsked, question: Question, sentences: Sequence[Sentence] = ()) -> Search:
     """Return the search for a question's terms in the book's passages; for a question on a chapter in that
-    chapter alone.
+    chapter alone. For a relative also by the names in the graph's answer, the ``sentences``.
     """
     every = passages(book.record.texts, question.lang)
+    asked = asked_terms(question)
     if question.intent == "chapter":  # the passages of the chapter that most of its people are in
         number = chapter_asked(question, book.query)
         every = [one for one in every if one.chapter == number]
         people = people_of(book.query, number)[:INTRODUCED]
-        question = replace(question, asked="", entities=tuple(people))
-    return Search(every, asked_terms(question), book.query.chapter_titles)
+        asked = asked_terms(replace(question, said="", asked="", entities=tuple(people)))
+    elif question.intent.startswith("kin"):
+        names = names_of(book.query)
+        told = dict.fromkeys(who for one in sentences for _, _, who in mentions(one.text, names))
+        brought = [one for one in told if one not in question.entities]
+        asked += [name_term(one, credit=ALIKE_CREDIT) for one in brought[:INTRODUCED]]
+    return Search(every, asked, book.query.chapter_titles)
 
 
 def _standing(sentences: Sequence[Sentence], record: Record) -> list[Sentence]:

@@ -14,7 +14,7 @@ from kgnb.core.model import Usage
 from kgnb.extract.evidence_quote import quote
 from kgnb.graph.ask.kin import relatives
 from kgnb.graph.ask.passages import Passage, sentence_ends
-from kgnb.graph.ask.question import HAN, Question
+from kgnb.graph.ask.question import HAN, Question, without_title
 from kgnb.graph.ask.reading import Found
 from kgnb.graph.continuity import deaths, number_in_words
 from kgnb.graph.model import GraphEdge, group_of
@@ -326,7 +326,9 @@ def _kin(asked: _Asked, count: bool = False) -> list[Sentence]:
                 "others": _relatives_named(asked, others),
                 "n": len(others),
             }
-            made.append(Sentence(asked.word(key, **facts), tuple(dict.fromkeys(cited)), others is found.sure))
+            own = {"", one.name, *one.aliases}  # Mrs. Beaufort is no answer to who Beaufort's wife is
+            sure = others is found.sure and not {without_title(each.name) for each in others} <= own
+            made.append(Sentence(asked.word(key, **facts), tuple(dict.fromkeys(cited)), sure))
     return made
 
 

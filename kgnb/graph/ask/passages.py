@@ -100,14 +100,17 @@ def _cut(text: str, most: int) -> int:
 
 
 def without(text: str, words: Iterable[str]) -> str:
-    """Return the text with each occurrence of each word replaced by a space, longer words first.
+    """Return the text with spaces in place of each occurrence of each word, longer words first; offsets stay.
 
     Chinese words are replaced anywhere, other words only as whole words and in any letter case:
-    吕布为何杀丁原 without 吕布 and 为何 is "  杀丁原".
+    吕布为何杀丁原 without 吕布 and 为何 is "    杀丁原".
     """
     for word in sorted(words, key=len, reverse=True):
+        blank = " " * len(word)
         text = (
-            text.replace(word, " ") if _HAN.search(word) else re.sub(rf"(?i)\b{re.escape(word)}\b", " ", text)
+            text.replace(word, blank)
+            if _HAN.search(word)
+            else re.sub(rf"(?i)\b{re.escape(word)}\b", blank, text)
         )
     return text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
@@ -44,18 +44,19 @@ _CANDIDATE = re.compile(r"[A-Z][\w’'-]*[\w-]\.?(?: [A-Z][\w’'-]*\w)*")
 class Question:
     """A question that was read.
 
-    ``entities``: the book's entities in the text, in the text's order. ``asked``: the text without names and
-    question words. ``intent``: key of the frame that fits ("who", "relation", "kin", …), "" for none.
-    ``framed``: positions in ``entities`` of those that fill the frame's places.
-    ``kin_word``: the kinship word or verb in the question, "" without any. ``number``: of the chapter that is
-    asked about, 0 without any. ``wanted``: kind of the answer: "Character", "Location", "chapter" or "".
-    ``stranger``: a name that the book doesn't have; ``near``: names of the only entity that it may be a
-    misspelling of; the first was read in its place.
+    ``entities``: the book's entities in the text, in the text's order. ``said``: the text without names;
+    ``asked``: also without question words, at the same offsets. ``intent``: key of the frame that fits
+    ("who", "relation", "kin", …), "" for none. ``framed``: positions in ``entities`` of those that fill the
+    frame's places. ``kin_word``: the kinship word or verb in the question, "" without any. ``number``: of
+    the chapter that is asked about, 0 without any. ``wanted``: kind of the answer: "Character", "Location",
+    "chapter" or "". ``stranger``: a name that the book doesn't have; ``near``: names of the only entity
+    that it may be a misspelling of; the first was read in its place.
     """
 
     text: str
     lang: Lang
     entities: tuple[Entity, ...] = ()
+    said: str = ""
     asked: str = ""
     intent: str = ""
     framed: tuple[int, ...] = ()
@@ -106,11 +107,12 @@ def _framed(text: str, lang: Lang, masked: str, entities: Sequence[Entity]) -> Q
     """Return the question with intent and kin of the first frame that ``masked`` matches; else without
     intent.
     """
-    asked = masked.replace(_PERSON, " ").replace(_OTHER, " ")
+    said = masked.replace(_PERSON, " ").replace(_OTHER, " ")
+    asked = without(said, stop_words(lang))
     wanted = next((k for k, p in _data(lang)["wanted"].items() if re.search(p, masked, re.IGNORECASE)), "")
-    found = Question(text, lang, tuple(entities), without(asked, stop_words(lang)), wanted=wanted)
+    found = Question(text, lang, tuple(entities), said, asked, wanted=wanted)
     # Nothing is left without question words and words of being there.
-    asks_no_more = not terms(without(asked, [*stop_words(lang), *_data(lang)["presence"]]))
+    asks_no_more = not terms(without(said, [*stop_words(lang), *_data(lang)["presence"]]))
     for intent, pattern in _frames(lang):
         if (match := pattern.search(masked)) and (intent not in _PLAIN or asks_no_more):
             groups = match.groupdict()
@@ -142,7 +144,7 @@ def _half_known(text: str, lang: Lang, names: Names) -> str:
     for match in _CANDIDATE.finditer(text, 1):
         name = re.sub("['’]s?$", "", match[0])
         known = max((name[a:b] for a, b, _ in mentions(name, names)), key=len, default=name)
-        if len(known) < len(name) and " " in _without_title(name):
+        if len(known) < len(name) and " " in without_title(name):
             masked, entities = _mask(text.replace(name, known, 1), names)
             if _framed(text, lang, masked, entities).intent in _OF_PEOPLE:
                 return name
@@ -180,10 +182,10 @@ def near_names(name: str, names: Names, query: GraphQuery) -> list[str]:
 
     刘倍 gives 刘备, which sounds the same, not 刘; Darcey gives Darcy; Mr. Darcy doesn't give Mr. Perry.
     """
-    bare = _without_title(name)
+    bare = without_title(name)
     similar = dict.fromkeys([*query.names.nearest(name), *query.names.nearest(bare)])
     far = {
-        one: edits(folded(name), folded(one)) for one in similar if is_misspelling(bare, _without_title(one))
+        one: edits(folded(name), folded(one)) for one in similar if is_misspelling(bare, without_title(one))
     }
     close = [one for one in far if far[one] == min(far.values())]
     bearers = {names.get(one[0].lower(), {}).get(one.lower()) for one in close}
@@ -205,7 +207,7 @@ def is_misspelling(name: str, other: str) -> bool:
     return one[:1] == two[:1] and edits(one, two) <= most
 
 
-def _without_title(name: str) -> str:
+def without_title(name: str) -> str:
     """Return an English name without its titles: "Mr. Darcy" → "Darcy"."""
     return re.sub(rf"(?:{kin_says('en')['titles_man']}|{kin_says('en')['titles_woman']})\.? ", "", name)
 
@@ -221,21 +223,24 @@ def asked_terms(question: Question) -> list[Term]:
 
     A question for the tie between two people gets, beside these, the words of all ties.
     """
-    found = [
-        Term(tuple(name.lower() for name in (one.name, *one.aliases)), frozenset((-1 - at,)))
-        for at, one in enumerate(dict.fromkeys(question.entities))
-    ]
+    found = [name_term(one, (-1 - at,)) for at, one in enumerate(dict.fromkeys(question.entities))]
     found += terms(question.asked)
-    data, asked = _data(question.lang), question.asked.lower()
+    data, said = _data(question.lang), question.said.lower()
     kin: list[str] = list(data["kin"])
-    if question.intent in ("relation", "path"):
-        found.append(Term(tuple("|".join(kin).split("|")), credit=ALIKE_CREDIT))
+    if question.intent in ("relation", "path"):  # each by its own rarity: a nephew tells more than a friend
+        found += [Term(tuple(group.split("|")), credit=ALIKE_CREDIT) for group in kin]
     for group in [*kin, *data["alike"]]:
         asks, _, others = group.rpartition(" => ")
         forms = tuple(others.split("|"))
-        for m in Term((*filter(None, asks.split("|")), *forms)).pattern.finditer(asked):
-            found.append(Term(forms, frozenset(range(m.start(), m.end())), ALIKE_CREDIT))
+        for m in Term((*filter(None, asks.split("|")), *forms)).pattern.finditer(said):
+            if question.asked[m.start() : m.end()].strip():  # more than question words
+                found.append(Term(forms, frozenset(range(m.start(), m.end())), ALIKE_CREDIT))
     return found
+
+
+def name_term(one: Entity, places: Iterable[int] = (), credit: float = 1.0) -> Term:
+    """Return the search term of an entity: any of its names."""
+    return Term(tuple(name.lower() for name in (one.name, *one.aliases)), frozenset(places), credit)
 
 
 def place_before(text: str, lang: Lang) -> bool:
