@@ -21,9 +21,9 @@ from kgnb.graph.ask.answers import (
     answer,
     chapter_asked,
     meant,
+    nearest_chapter,
     people_of,
     stranger_note,
-    told,
 )
 from kgnb.graph.ask.passages import (
     ALIKE_CREDIT,
@@ -35,7 +35,6 @@ from kgnb.graph.ask.passages import (
     with_neighbours,
 )
 from kgnb.graph.ask.question import Question, asked_terms, mentions, name_term, names_of, read_question
-from kgnb.graph.ask.reading import read_out
 from kgnb.graph.project.record import Record
 from kgnb.graph.query import GraphQuery
 
@@ -103,8 +102,7 @@ async def ask(book: BookAsked, question: str) -> Answer:
     named = (*book.query.chapter_titles.values(), *(one.text for one in search.every))
     if read.stranger and not read.near and not any(read.stranger in text for text in named):
         return Answer(question, note=stranger_note(read, book.query, book.until))
-    if not sentences and (one := await asyncio.to_thread(read_out, read, search, book.query)):
-        sentences = [told(read, one)]
+    sentences = sentences or await asyncio.to_thread(nearest_chapter, read, search)
     checked = await asyncio.to_thread(_standing, sentences, book.record)
     sure = any(one.sure for one in sentences)
     found = await asyncio.to_thread(search.shown, BESIDE if sure else PASSAGES)

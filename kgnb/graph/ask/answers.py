@@ -13,15 +13,17 @@ from kgnb.core.messages import texts
 from kgnb.core.model import Usage
 from kgnb.extract.evidence_quote import quote
 from kgnb.graph.ask.kin import relatives
-from kgnb.graph.ask.passages import Passage, sentence_ends
+from kgnb.graph.ask.passages import Passage, Search, sentence_ends
 from kgnb.graph.ask.question import HAN, Question, without_title
-from kgnb.graph.ask.reading import Found
 from kgnb.graph.continuity import deaths, number_in_words
 from kgnb.graph.model import GraphEdge, group_of
 from kgnb.graph.query import Entity, GraphQuery
 
 LISTED = 8
 """Most people or places that a sentence lists; it says how many more there are."""
+READ, LEAST_SHARE = 40, 0.7
+"""Number of best passages in which a chapter is looked for, and least share (0-1) of the question that two
+neighbouring sentences of it must have."""
 
 
 _HEADING = re.compile(r"第\s*([^\s第章回节]+)\s*[章回节]|\bchapter\s+([a-z0-9-]+)", re.IGNORECASE)
@@ -93,16 +95,18 @@ def answer(question: Question, query: GraphQuery, chapters: Texts = ()) -> list[
     return ask(_Asked(question, query, chapters)) if ask else []
 
 
-def told(question: Question, found: Found) -> Sentence:
-    """Return the sentence for an answer that was found in the text, with the quote as citation.
-
-    It names the entity and the chapter, or the chapter alone where ``found.entity`` is None.
+def nearest_chapter(question: Question, search: Search) -> list[Sentence]:
+    """Return a sentence with the chapter of the best window that has all names and most other words of a
+    question for a chapter; [] for another question, or without such a window.
     """
-    words, cited = texts(question.lang), (Citation(found.chapter, found.quote),)
-    if found.entity is None:
-        return Sentence(words["ask.in_chapter"].format(chapter=found.chapter), cited, sure=False)
-    said = words["ask.read"].format(name=found.entity.name, chapter=found.chapter)
-    return Sentence(said, cited, sure=False)
+    if not (question.by_chapter and question.entities and question.asked.strip()):
+        return []
+    for one in search.windows(search.best(READ)):
+        if one.names_all and one.share >= LEAST_SHARE:
+            said = texts(question.lang)["ask.in_chapter"].format(chapter=one.passage.chapter)
+            cited = quote(one.text, sentence_ends(one.text), [(0, len(one.text))])
+            return [Sentence(said, (Citation(one.passage.chapter, cited),), sure=False)]
+    return []
 
 
 def meant(question: Question) -> str:

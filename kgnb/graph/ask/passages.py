@@ -254,13 +254,6 @@ class Search:
             best.setdefault(window.passage, window)
         return [replace(one, text=_around(best[one])) if one in best else one for one in found]
 
-    @cached_property
-    def acts(self) -> list[Term]:
-        """The terms for acts: no entities and no single Chinese characters, which are too short for an
-        act.
-        """
-        return [term for term in self.terms if not term.person and term.credit != CHARACTER_CREDIT]
-
     @property
     def words(self) -> tuple[str, ...]:
         """The words to highlight in passages: forms of all terms of credit 1 (names, the question's own

@@ -48,9 +48,9 @@ class Question:
     ``asked``: also without question words, at the same offsets. ``intent``: key of the frame that fits
     ("who", "relation", "kin", …), "" for none. ``framed``: positions in ``entities`` of those that fill the
     frame's places. ``kin_word``: the kinship word or verb in the question, "" without any. ``number``: of
-    the chapter that is asked about, 0 without any. ``wanted``: kind of the answer: "Character", "Location",
-    "chapter" or "". ``stranger``: a name that the book doesn't have; ``near``: names of the only entity
-    that it may be a misspelling of; the first was read in its place.
+    the chapter that is asked about, 0 without any. ``by_chapter``: whether a chapter is asked for.
+    ``stranger``: a name that the book doesn't have; ``near``: names of the only entity that it may be a
+    misspelling of; the first was read in its place.
     """
 
     text: str
@@ -62,7 +62,7 @@ class Question:
     framed: tuple[int, ...] = ()
     kin_word: str = ""
     number: int = 0
-    wanted: str = ""
+    by_chapter: bool = False
     stranger: str = ""
     near: tuple[str, ...] = ()
 
@@ -109,8 +109,8 @@ def _framed(text: str, lang: Lang, masked: str, entities: Sequence[Entity]) -> Q
     """
     said = masked.replace(_PERSON, " ").replace(_OTHER, " ")
     asked = without(said, stop_words(lang))
-    wanted = next((k for k, p in _data(lang)["wanted"].items() if re.search(p, masked, re.IGNORECASE)), "")
-    found = Question(text, lang, tuple(entities), said, asked, wanted=wanted)
+    by_chapter = re.search(_data(lang)["by_chapter"], masked, re.IGNORECASE) is not None
+    found = Question(text, lang, tuple(entities), said, asked, by_chapter=by_chapter)
     # Nothing is left without question words and words of being there.
     asks_no_more = not terms(without(said, [*stop_words(lang), *_data(lang)["presence"]]))
     for intent, pattern in _frames(lang):
@@ -241,11 +241,6 @@ def asked_terms(question: Question) -> list[Term]:
 def name_term(one: Entity, places: Iterable[int] = (), credit: float = 1.0) -> Term:
     """Return the search term of an entity: any of its names."""
     return Term(tuple(name.lower() for name in (one.name, *one.aliases)), frozenset(places), credit)
-
-
-def place_before(text: str, lang: Lang) -> bool:
-    """Return whether the text ends with a word that a place follows: "他住在", "she lived at " are True."""
-    return re.search(_data(lang)["before_place"], text, re.IGNORECASE) is not None
 
 
 _PLAIN = frozenset({"who", "first", "last", "chapters", "where", "with", "there"})
