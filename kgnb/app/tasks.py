@@ -160,17 +160,15 @@ async def delete_task(app: App, task_id: int) -> CommandResult:
     """Delete a task with its rows, queue items and its part of the graph; return it. Raises InputError for an
     unknown task.
 
-    Nodes that work on it let go within 2 s. A deletion that was interrupted is completed by repeating it or,
-    once the task's own row is gone, by a node.
+    Nodes that work on it let go within 2 s. A deletion that was interrupted is completed by a node.
     """
     task = await find_task(app, task_id)
-    if await app.ledger.task_commands.clear(task_id) is None:
+    if await app.ledger.task_lifecycle.delete(task_id) is None:
         raise no_task(app.settings, task_id)
     queues = await known_queues(app, task)
     await drop_items(app, task)
     await app.queue.remove_dead([i for i in await dead_items(app, queues) if i.task_id == task_id])
     await wait_until_released(app, queues, task_id)
-    await app.ledger.task_lifecycle.delete(task_id)
     await drop_items(app, task)
     await refresh_novel(app, task.novel_id)
     await app.ledger.orphans.forget(Orphan(task.novel_id, False, (task_id,)))

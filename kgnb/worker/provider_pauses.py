@@ -34,7 +34,6 @@ class ProviderPauses:
         """Paused providers, as of the node's last poll."""
         self._pausing: set[str] = set()  # pauses on their way to Redis, which no poll has read yet
         self._told: set[str] = set()  # paused providers whose reason this node has logged
-        self._found: set[str] = set()  # providers paused by other nodes, logged here
         self._asked: dict[str, str] = {}  # by lower-case name, fingerprints of the providers as asked
         self._outages = outages
         self.breaker = CircuitBreaker(queue.connection)
@@ -43,7 +42,6 @@ class ProviderPauses:
         """Adopt a poll's pauses and rate limits."""
         self.paused = self._pausing | poll.paused
         self._told &= self.paused
-        self._found &= self.paused
         self.breaker.update_limits(poll.limited, [p.name for p in providers], poll.sent_at)
 
     async def look(self, provider: Provider) -> ProviderState:
@@ -56,10 +54,10 @@ class ProviderPauses:
 
     async def tell_found(self, providers: Sequence[Provider]) -> None:
         """Log, once, each pause that others set: a node that does nothing says why. Raises ServiceDown."""
-        found = [p for p in providers if p.name in self.paused - self._told - self._found]
+        found = [p for p in providers if p.name in self.paused - self._told]
         for name, state in (await self.breaker.states([p.name for p in found])).items():
             if state.paused:
-                self._found.add(name)
+                self._told.add(name)
                 until, reason = time_of_day(state.until), state.reason or say("providers.no_reason")
                 log.warning(say("node.pause_found", provider=name, until=until, reason=reason))
 
@@ -76,14 +74,13 @@ class ProviderPauses:
             return None
         reason, kind = str(error), error.key
         self._pausing.add(name)
-        self._told.add(name)
         self.paused |= {name}
         try:
             until = await self.share(self.breaker.pause(name, seconds, reason, refused=asked, kind=kind))
             if until and not isinstance(error, errors.BudgetReached):  # the provider itself refuses
                 await self.share(self.breaker.record_refusal(name, reason, kind))
-            if until is None:  # Redis is down
-                self._told.discard(name)
+            if until is None:  # Redis is down: no request begins until it is back
+                self.paused -= {name}
             return until
         finally:
             self._pausing.discard(name)
@@ -113,13 +110,10 @@ class ProviderPauses:
         now = fingerprint(provider)
         return self._asked.get(provider.lower_name, now) != now
 
-    def is_untold(self, name: str) -> bool:
-        """Return whether a paused provider's failure has not been logged here yet; the call marks it as
-        logged. False for a provider that isn't paused.
-        """
-        untold = name in self.paused - self._told
-        self._told |= {name} & self.paused
-        return untold
+    def note_own(self, name: str) -> None:
+        """Note a pause that this node has set and logged."""
+        self.paused |= {name}
+        self._told.add(name)
 
     async def share(self, call: Awaitable[R]) -> R | None:
         """Return the result of a call that shares state with all nodes; None while Redis is down (the outage

@@ -298,18 +298,15 @@ class ProviderThrottle:
         elif isinstance(error, errors.ProviderDown):
             facts = (name, reason, error.key, fingerprint(provider))
             paused = await self.pauses.share(self.breaker.record_failure(*facts))
-            if paused:
-                self.pauses.paused |= {name}
         elif isinstance(error, errors.RequestRejected):
             await self.pauses.share(self.breaker.record_refusal(name, reason, error.key, certain=False))
         elif isinstance(error, errors.ReplyError):  # the provider answers: resets consecutive failures
             await self.pauses.share(self.breaker.record_success(name))
-        text = "node.provider_paused" if paused else "node.provider_failed"
-        # A pause that a person or another node set tells nothing of this failure.
-        fails = not isinstance(error, errors.ReplyError | errors.RateLimited)
-        if paused or (fails and self.pauses.is_untold(name)):
+        if paused:
+            self.pauses.note_own(name)
             ends_build = isinstance(error, errors.AuthRejected | errors.QuotaExhausted | errors.EndpointWrong)
-            (pauses if ends_build else log).error(say(text, provider=name, reason=reason))
+            text = say("node.provider_paused", provider=name, reason=reason)
+            (pauses if ends_build else log).error(text)
 
     # --- for the node
 

@@ -376,29 +376,6 @@ class Waiting(FakeServer):
         return await super().handle(request)
 
 
-async def test_a_failure_during_a_pause_that_says_nothing_of_it_is_told_once(
-    redis_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    limited = RateLimited("provider.rate", provider=NAME, retry_after=0.0)
-    async with Waiting(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
-        node.client.form_of("dryrun").release()  # none is held back for the first
-        for _ in range(2):  # each pause anew
-            llm.answers.clear()
-            asks = [asyncio.create_task(node.ask(f"{i}")) for i in range(4)]
-            for _ in asks:
-                await llm.arrived.acquire()
-            by_hand = PollResult(paused={NAME})
-            node.throttle.pauses.on_poll(by_hand, [node.provider])
-            await node.throttle._on_failure(node.provider, limited)  # no failure, and not asked again
-            llm.answers.set()
-            found = await asyncio.gather(*asks, return_exceptions=True)
-            node.throttle.pauses.on_poll(by_hand, [node.provider])
-            node.throttle.pauses.on_poll(PollResult(), [node.provider])
-    (reason,) = {str(error) for error in found if isinstance(error, AuthRejected)}
-    told = say("node.provider_failed", provider=NAME, reason=reason)
-    assert [record.getMessage() for record in caplog.records] == [told] * 2
-
-
 async def test_a_node_that_finds_a_provider_paused_says_so_once_in_its_own_language(
     redis_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -420,7 +397,7 @@ async def test_a_node_that_finds_a_provider_paused_says_so_once_in_its_own_langu
         assert "rules" in caplog.messages[-1]
 
 
-async def test_a_failure_while_redis_can_not_pause_the_provider_is_told(
+async def test_a_failure_while_redis_can_not_pause_the_provider_is_left_to_the_node_to_tell(
     redis_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def down(*_given: Any, **_facts: Any) -> float:
@@ -428,12 +405,11 @@ async def test_a_failure_while_redis_can_not_pause_the_provider_is_told(
 
     async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         monkeypatch.setattr(CircuitBreaker, "pause", down)
-        for _ in range(2):
-            with pytest.raises((QuotaExhausted, ProviderPaused)) as caught:
-                await node.ask(model="dryrun-no-quota")
-            if isinstance(caught.value, QuotaExhausted):
-                told = say("node.provider_failed", provider=NAME, reason=str(caught.value))
-    assert [record.getMessage() for record in caplog.records].count(told) == 1
+        with pytest.raises(QuotaExhausted):
+            await node.ask(model="dryrun-no-quota")
+        assert NAME not in node.throttle.pauses.paused
+        assert node.throttle.pauses._outages.is_down("redis")  # so no request begins
+    assert say("node.provider_paused", provider=NAME, reason="") not in caplog.text
 
 
 @pytest.mark.parametrize("over", ["a person's", "main's", "no balance"])

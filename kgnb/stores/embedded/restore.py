@@ -43,8 +43,6 @@ SPARE_BYTES = 64 << 20
 """Disk space that must stay free after a copy."""
 DRAFTS = ".resuming-"
 """Beginning of the names of folders in which a record is checked."""
-MAX_RATIO = 200
-"""Most bytes that a byte of an archive may become: SQLite's files of texts shrink to a third, none so far."""
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -256,10 +254,7 @@ def _unpack(archive: Path, target: Path) -> None:
             folders = [path.parent for path in map(PurePosixPath, packed.namelist()) if path.name == RECORD]
             names = {str(_only(set(folders), archive) / part) for part in PARTS}
             wanted = [info for info in packed.infolist() if info.filename in names]
-            size = sum(info.file_size for info in wanted)
-            if size > SPARE_BYTES + MAX_RATIO * archive.stat().st_size:
-                raise InputError("resume.bad_zip", source=archive, reason=f"{size >> 20} MB")
-            _check_space(2 * size, target)
+            _check_space(2 * sum(info.file_size for info in wanted), target)
             for info in wanted:
                 with (
                     open_member(packed, info) as source,

@@ -44,14 +44,7 @@ save ""
 maxmemory-policy noeviction
 logfile ""
 daemonize no
-{disabled}
 """
-_DISABLED = (
-    *("acl", "config", "module", "debug", "function", "fcall", "monitor", "save", "bgsave"),
-    *("bgrewriteaof", "replicaof", "slaveof", "failover", "sync", "psync", "replconf"),
-    *("migrate", "restore", "restore-asking"),
-)
-"""Commands that reach files, other servers or users; kgnb needs none."""
 
 
 @dataclass(frozen=True)
@@ -128,11 +121,7 @@ def _start(plan: Plan, folder: DataFolder) -> subprocess.Popen[bytes]:
     """Start the server and return its process; its configuration goes through a pipe."""
     run_dir = Path(plan.socket).parent
     run_dir.mkdir(mode=0o700, exist_ok=True)
-    config = _CONFIG.format(
-        socket=_quoted(plan.socket),
-        run_dir=_quoted(str(run_dir)),
-        disabled="\n".join(f'rename-command {name} ""' for name in _DISABLED),
-    )
+    config = _CONFIG.format(socket=_quoted(plan.socket), run_dir=_quoted(str(run_dir)))
     with folder.log("queue").open("ab") as output:
         server = subprocess.Popen(  # noqa: S603 (the wheel's program)
             [plan.server, "-"],

@@ -99,7 +99,7 @@ class Books(DatabasePart):
         known = _novel_of_text(c, book)
         earlier, similar = (known, None) if known and not book.edition_of else _find_edition(c, book)
         novel_id = earlier or self._database.insert(c, t.novels, [_novel_row(book, file_path, file_size)])
-        chapters, plan = _write_chapters(self._database, c, novel_id, book, is_new=earlier is None)
+        chapters, plan = _write_chapters(self._database, c, novel_id, book)
         if known is None:
             _insert_book(c, novel_id, book, edition=earlier is not None)
         elif plan.changes_anything or known != novel_id:  # an earlier text again, or the user's word
@@ -291,16 +291,11 @@ def _stored_chapters(c: sa.Connection, novel_id: int) -> list[StoredChapter]:
 
 
 def _write_chapters(
-    database: Database, c: sa.Connection, novel_id: int, book: Book, *, is_new: bool
+    database: Database, c: sa.Connection, novel_id: int, book: Book
 ) -> tuple[list[Chapter], ChapterPlan]:
-    """Make the novel's chapters those of the book; return them, and what was changed.
-
-    ``is_new``: this transaction inserted the novel, so that nothing of it is stored.
-    """
-    stored, earlier = list[StoredChapter](), dict[int, int]()
-    if not is_new:
-        lock_novel(c, novel_id)
-        stored = _stored_chapters(c, novel_id)
+    """Make the novel's chapters those of the book; return them, and what was changed."""
+    lock_novel(c, novel_id)
+    stored = _stored_chapters(c, novel_id)
     plan = plan_chapters(stored, book.chapters)
     for page in pages([one.id for one in plan.removed], IDS_PER_STATEMENT):
         for column in (t.chapters.c.id, t.chapter_hashes.c.chapter_id):
@@ -311,8 +306,7 @@ def _write_chapters(
     for one in plan.moved:
         values = {"chapter_number": one.number, "title": one.title}
         c.execute(sa.update(t.chapters).where(t.chapters.c.id == one.id).values(**values))
-    if not is_new:
-        earlier = _earlier_ids(c, novel_id, plan.new)
+    earlier = _earlier_ids(c, novel_id, plan.new)
     _insert_chapters(database, c, novel_id, plan.new, book.lang, earlier)
     chapters = _read_chapters(c, novel_id)
     if plan.changes_anything:
@@ -320,9 +314,8 @@ def _write_chapters(
         written = [*plan.new, *(chapter for chapter, _ in plan.changed)]
         _store_hashes(c, novel_id, [(chapter, ids[chapter.number]) for chapter in written])
         _store_counts(c, novel_id, chapters)
-        if not is_new:
-            _drop_early_names(c, novel_id)
-            _move_decisions(c, novel_id, stored, chapters, book.chapters)
+        _drop_early_names(c, novel_id)
+        _move_decisions(c, novel_id, stored, chapters, book.chapters)
     return chapters, plan
 
 
@@ -456,9 +449,7 @@ def import_exported_book(database: Database, c: sa.Connection, book: Book) -> tu
         if all(chapter in stored for chapter in hashes):
             return found, True, [stored[chapter] for chapter in hashes]
     novel_id = database.insert(c, t.novels, [_novel_row(book, "", 0)])
-    ids = {
-        chapter.number: chapter.id for chapter in _write_chapters(database, c, novel_id, book, is_new=True)[0]
-    }
+    ids = {chapter.number: chapter.id for chapter in _write_chapters(database, c, novel_id, book)[0]}
     if known is None:
         _insert_book(c, novel_id, book, edition=False)
     return novel_id, False, [ids[n] for n, _ in hashes]

@@ -17,22 +17,17 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from pydantic import AfterValidator, BeforeValidator, TypeAdapter
+from pydantic import AfterValidator, TypeAdapter
 
 from kgnb.core.errors import ServiceRefused
-from kgnb.extract.model import LISTS, MAX_CHAPTER_ITEMS, Extraction, NameEntry
+from kgnb.extract.model import Extraction, NameEntry
 from kgnb.graph.resolve.decisions import Decision, check_form
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.migrations import VERSION
 from kgnb.stores.ledger.names import read_decision, read_entry, read_frozen_names
 
-MAX_DECISIONS, MAX_DECIDED_NAMES = 3_000, 20_000
-"""Decisions of a book and names in them: far more than anybody makes by hand, few enough to project with."""
-MAX_ROW_VALUES = 200_000
-"""Most values in a row, each of which takes more memory than its text: far more than a chapter's results."""
 MAX_ROW_BYTES = 16 << 20
 """More than any row of kgnb's: its longest texts are chapters, replies and the names of a whole book."""
-MAX_NAME_CHARS = 50
 BATCH_ROWS, BATCH_CHARS = 200, 1 << 20
 """What lies in memory at once, beside one row."""
 _REPLACED = {"api_key": "", "token": 0}
@@ -62,7 +57,6 @@ def copy_foreign_record(source: Path, target: Path, *, name: str) -> None:
                 table.create(c)
                 if table.name in present and table is not t.graphs:  # which are made again of the rows
                     _copy_table(found, c, table)
-            _check_decisions(c)
             c.execute(sa.update(t.versions).values(copied=sa.func.coalesce(t.versions.c.copied, name)))
     except sa.exc.DBAPIError as error:
         raise BrokenRecord(str(error.orig)) from error
@@ -122,9 +116,6 @@ def _checked(table: sa.Table, stored: Row) -> Row:
     """Return the row with each value in its column's type. Raises BrokenRecord that names table and
     column.
     """
-    texts = (value for value in stored.values() if isinstance(value, str))
-    if table is not t.chapters and sum(text.count(",") for text in texts) > MAX_ROW_VALUES:
-        raise BrokenRecord(f"{table.name}: more values than a row can hold")  # before they take memory
     row = {column.name: _value(column, stored[column.name]) for column in table.columns}
     row |= {name: value for name, value in _REPLACED.items() if name in row}
     try:
@@ -171,12 +162,6 @@ def _validate(kind: TypeAdapter[Any], value: Any) -> None:
     kind.validate_json(json.dumps(value, default=str))
 
 
-def _check_extraction(row: Row) -> None:
-    if (row["extraction"] or "").count("{") > MAX_CHAPTER_ITEMS * (len(LISTS) + 1):
-        raise ValueError("more than a chapter can hold")  # before it takes memory
-    _EXTRACTION.validate_json(row["extraction"])
-
-
 def _check_facts(row: Row) -> None:
     if row["names"] is not None:
         _validate(_NAMES, [asdict(entry) for entry in read_frozen_names(row["names"])])
@@ -189,14 +174,6 @@ def _check_decision_row(row: Row) -> None:
     _TEXTS.validate_json(row["gone"] or "[]")
 
 
-def _check_decisions(c: sa.Connection) -> None:
-    d = t.name_decisions.c
-    counted = sa.select(sa.func.count(), sa.func.sum(sa.func.length(d.names))).group_by(d.novel_id)
-    for decisions, chars in c.execute(counted):
-        if decisions > MAX_DECISIONS or chars > MAX_DECIDED_NAMES * MAX_NAME_CHARS:
-            raise BrokenRecord(f"{t.name_decisions.name}: {decisions}")
-
-
 def _check_version(row: Row) -> None:
     if row["version"] > VERSION:
         raise ServiceRefused("ledger.newer", service="sql", found=row["version"], known=VERSION)
@@ -207,16 +184,6 @@ def _check_name(entry: NameEntry) -> NameEntry:
     _check_integers(getattr(entry, field.name) for field in fields(entry))
     _check_integers(entry.since.values())
     return entry
-
-
-def _check_lists(found: object) -> object:
-    """Return a reply's value. Raises ValueError for lists too long, before the items become objects, which
-    take far more memory.
-    """
-    lists = map(found.get, LISTS) if isinstance(found, dict) else ()
-    if any(isinstance(items, list) and len(items) > MAX_CHAPTER_ITEMS for items in lists):
-        raise ValueError("more than a chapter can hold")
-    return found
 
 
 def _check_decision(decision: Decision) -> Decision:
@@ -237,9 +204,8 @@ def _check_integers(values: Iterable[object]) -> None:
 _TEXTS = TypeAdapter(list[str])
 _NAMES = TypeAdapter(list[Annotated[NameEntry, AfterValidator(_check_name)]])
 _DECISION = TypeAdapter(Annotated[Decision, AfterValidator(_check_decision)])
-_EXTRACTION = TypeAdapter(Annotated[Extraction, BeforeValidator(_check_lists)])
 _CHECKS: dict[str, Callable[[Row], object]] = {
-    t.extractions.name: _check_extraction,
+    t.extractions.name: lambda row: Extraction.model_validate_json(row["extraction"]),
     t.names.name: lambda row: _validate(_NAMES, [asdict(read_entry(row))]),
     t.name_decisions.name: _check_decision_row,
     t.task_facts.name: _check_facts,

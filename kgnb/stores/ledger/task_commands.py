@@ -8,7 +8,7 @@ task's queue items.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -19,7 +19,6 @@ from kgnb.stores.ledger.books import existing_novels
 from kgnb.stores.ledger.chapters import raise_tokens
 from kgnb.stores.ledger.database import DatabasePart, transaction
 from kgnb.stores.ledger.extractions import lock_claims
-from kgnb.stores.ledger.task_lifecycle import delete_rows
 from kgnb.stores.ledger.tasks import (
     OPEN_STATES,
     asks,
@@ -135,20 +134,6 @@ class TaskCommands(DatabasePart):
             return False
         set_task(c, task_id, status=TaskStatus.FAILED, error_message=reason[:2_000], failed_at=beijing_now())
         return True
-
-    @transaction
-    def clear(self, c: sa.Connection, task_id: int) -> Task | None:
-        """Cancel a task and delete its rows in all tables but its own; return the task, cancelled, or None
-        for an unknown id.
-
-        Nodes that still work on it can't store anything from here on; ``task_lifecycle.delete`` follows.
-        """
-        task, _ = locked_task(c, task_id)
-        if task is None:
-            return None
-        delete_rows(c, task_id)
-        set_task(c, task_id, status=TaskStatus.CANCELLED, retry_scheduled_at=None)
-        return replace(task, status=TaskStatus.CANCELLED)
 
 
 def _is_finished(c: sa.Connection, task: Task, token: int | None) -> bool:

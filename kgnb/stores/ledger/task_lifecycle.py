@@ -171,8 +171,9 @@ class TaskLifecycle(DatabasePart):
     def delete(self, c: sa.Connection, task_id: int) -> int | None:
         """Delete a task with all its rows; return its novel's id, None for an unknown task.
 
-        Its replies stay in the cache. The task is an orphan (orphans.py) until its novel's graph has been
-        refreshed, so that a node can complete an interrupted deletion.
+        Nodes that still work on it can store nothing from here on. Its replies stay in the cache. The task is
+        an orphan (orphans.py) until its novel's graph has been refreshed, so that a node can complete an
+        interrupted deletion.
         """
         task, _ = tasks.locked_task(c, task_id)
         delete_rows(c, task_id)
