@@ -240,7 +240,7 @@ class TestDeadLetters:
         self, place: Place, prude: tuple[Running, dict[str, str]], tmp_path: Path
     ) -> None:
         build, env = prude
-        ran = build.ended(100)
+        ran = build.ended(300)  # only a hang ends it: it tries again after 5 and 30 s, beside the other tests
         assert ran.code == 1, ran
         assert (ran.json["status"], ran.json["failed"], ran.json["completed"]) == ("failed", 3, 0)
         found = place.run("status", "--json", env=env).json

@@ -193,11 +193,14 @@ def test_a_shutdown_hands_everything_back_and_the_next_kernel_goes_on(
 
 
 def answered_and_kept(k: Kernel, place: Place, server: Llm, flying: int) -> None:
-    """After a SIGTERM the kernel ends when the replies in flight are stored: none is asked for again."""
+    """After a SIGTERM the kernel ends when the replies in flight are stored: none is asked for again.
+
+    The first ones may be answered, and others asked, before a slow machine gets the signal.
+    """
     k.signal(signal.SIGTERM)
     assert k.gone(40)
-    stored = place.sql("SELECT count(DISTINCT chapter_id) FROM kgnb_extractions")
-    assert (stored, server.stats.requests) == ([(flying,)], flying)
+    ((stored,),) = place.sql("SELECT count(DISTINCT chapter_id) FROM kgnb_extractions")
+    assert stored == server.stats.requests >= flying
     server.server.latency = 0.02
     assert place.build(place.path / "book.txt", "--slots", "8")["failed"] == 0
     assert server.stats.answered_twice == []

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.support.cluster import Cluster, Node
 from tests.support.commands import Llm, novel
+from tests.support.patience import happens_within
 from tests.support.proxy import Proxy
 
 DONE = re.compile(r"Task (\d+) chapter (\d+): completed")
@@ -80,6 +81,21 @@ def add_providers(nodes: Cluster, count: int, url: str) -> None:
         )
 
 
+def frugal_rates(*ways: Proxy) -> list[float]:
+    """The round trips a second of idle nodes, which wait longer and longer, once they are few."""
+    rates: list[float] = []
+
+    def frugal() -> bool:
+        before, began = [way.trips for way in ways], time.monotonic()
+        time.sleep(LOOK_SECONDS)
+        seconds = time.monotonic() - began
+        rates[:] = [(way.trips - trips) / seconds for way, trips in zip(ways, before, strict=True)]
+        return all(0 < rate <= REDIS_TRIPS for rate in rates)
+
+    assert happens_within(60, frugal), rates
+    return rates
+
+
 def test_an_idle_and_a_busy_node_are_frugal(nodes: Cluster, model: Llm, tmp_path: Path) -> None:
     assert nodes.place.run("status").code == 0  # makes the tables
     add_providers(nodes, 20, model.server.base_url)
@@ -90,12 +106,7 @@ def test_an_idle_and_a_busy_node_are_frugal(nodes: Cluster, model: Llm, tmp_path
         nodes.joined(one, twenty)
         shown = list(nodes.redis.scan_iter("kg:worker:*"))
         assert len(shown) >= 20 * 2
-        time.sleep(5)  # looking less and less often
-        before, began = (few_redis.trips, many_redis.trips), time.monotonic()
-        time.sleep(LOOK_SECONDS)
-        seconds = time.monotonic() - began
-        idle = [(w.trips - b) / seconds for w, b in zip((few_redis, many_redis), before, strict=True)]
-        assert all(0 < rate <= REDIS_TRIPS for rate in idle), idle
+        idle = frugal_rates(few_redis, many_redis)
         assert twenty.leave()[0] == 0
         # The other one gets busy: slots for a while, then a refresh in a process of its own.
         task = nodes.submit(novel(tmp_path / "book.txt", 40, lines=3))
