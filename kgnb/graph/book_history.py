@@ -15,7 +15,7 @@ from types import MappingProxyType
 from kgnb.core.labels import SYMMETRIC_RELATIONS
 from kgnb.extract.model import Extraction, Relation
 from kgnb.graph.importance import is_tie
-from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.graph.model import RELATION_GROUPS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.graph.project.contradictions import MIN_ODDS, is_contested, odds, settled
 from kgnb.graph.project.facts import TieFacts
 from kgnb.graph.relation_types import type_in_pair
@@ -212,7 +212,7 @@ class _Standing:
     def end_chapter(self, chapter: int) -> None:
         """Note which ties the chapter has brought or refuted."""
         if self._is_stale:
-            holds = settled(self._facts, ("SIBLING",))
+            holds = settled(self._facts, RELATION_GROUPS["family"])
             for key in holds.keys() ^ self._holds:
                 self._turns[key].append(chapter)
             for key in holds.keys() - self._facts.keys():

@@ -71,6 +71,34 @@ def test_children_of_one_parent_are_siblings_from_the_later_statement_on() -> No
     assert (ann, "SIBLING", tom) not in settled(stated, CHARACTER_RELATIONS)
 
 
+def follow(*ties: Tie, label: str = "") -> set[Tie]:
+    """The ties that follow from ``ties``, of odds 3 and with this label."""
+    facts = {
+        (("Character", one), kind, ("Character", other)): TieFacts(
+            texts={"description": label}, confidence=0.75, odds=3.0, chapters={1: 1}, strengths={1: 4}
+        )
+        for one, kind, other in ties
+    }
+    found = settled(facts, CHARACTER_RELATIONS)
+    return {(one[1], kind, other[1]) for one, kind, other in found.keys() - facts.keys()}
+
+
+def test_what_two_are_to_a_third_makes_them_kin() -> None:
+    ann_tom, tom_bob = ("ann", "SIBLING", "tom"), ("tom", "SIBLING", "bob")
+    mother = ("mother", "PARENT_OF", "tom")
+    assert follow(ann_tom, tom_bob) == {("ann", "SIBLING", "bob")}
+    assert follow(ann_tom, mother) == set()  # she may be a half-sister
+    assert follow(mother, ("mother", "SPOUSE", "dale")) == {("dale", "FAMILY", "tom")}  # or his stepfather
+    assert follow(mother, ("mother", "SPOUSE", "dale"), ("dale", "PARENT_OF", "tom")) == set()
+    assert follow(("mother", "SIBLING", "aunt"), ("mother", "FAMILY", "x")) == set()
+
+
+def test_brothers_by_an_oath_share_no_relatives() -> None:
+    ties = ("刘备", "SIBLING", "张飞"), ("刘备", "SIBLING", "刘表")
+    assert follow(*ties, label="弟") == {("刘表", "SIBLING", "张飞")}
+    assert not follow(*ties, label="结为兄弟")
+
+
 def test_what_a_model_says_is_left_alone() -> None:
     assert lost({("a", "SPOUSE", "b"): 0.1, ("a", "SIBLING", "b"): 0.2}, by_ai=True) == set()
 

@@ -156,12 +156,12 @@ class Possessors:
         """Return the only person whom the speech at ``at`` calls by name, else the only other speaker right
         before or after it; None if unknown."""
         k, paragraphs, speaker = self.paragraphs.number(at), self.paragraphs, self._speaker(at)
-        if not paragraphs.in_speech(at) or not speaker:
+        if not paragraphs.in_speech(at):
             return None
         _, start, end, _ = paragraphs.speech(at)
         called = [m for m in self._masked.within(start, end) if paragraphs.is_called(m.start, m.end)]
         near = [self._turns[i] for i in (k - 1, k + 1) if i in self._turns]
-        found = {m.entry.name: m for m in (called or near) if m.entry.name != speaker.entry.name}
+        found = {m.entry.name: m for m in (called or near) if m.entry != (speaker and speaker.entry)}
         if len(found) != 1:
             return None
         (hearer,) = found.values()

@@ -5,11 +5,13 @@ inferred. Over the book the odds of all statements of a tie add up. The odds of 
 against them: another kinship of the same pair, the same tie in the opposite direction, a generation that
 differs from that of a sibling.
 
-Two whom the text states to be children of one parent are brothers or sisters, also where it never says so.
+Ties that follow from two others are added, also where the text never says so: children of one parent are
+brothers or sisters, and so are the brothers of one person; a wife's child is of her husband's family.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -34,6 +36,14 @@ def odds(confidence: float) -> float:
 _KIN = frozenset(RELATION_GROUPS["family"])
 _THIRD = {"PARENT_OF": "SIBLING", "SPOUSE": "PARENT_OF"}
 """Tie → what a brother or sister of the one may not be to the other."""
+_SWORN = re.compile("[结結义義盟]|sworn")
+"""In the words for brothers who are so by an oath: they share no parents."""
+_COMPOSED = {
+    ("CHILD_OF", "CHILD_OF"): "SIBLING",
+    ("SIBLING", "SIBLING"): "SIBLING",
+    ("CHILD_OF", "SPOUSE"): "FAMILY",
+}
+"""What two are to one person (its child, its brother or sister, …), in alphabetical order → their tie."""
 
 
 def is_contested(tie: EdgeKey) -> bool:
@@ -42,15 +52,15 @@ def is_contested(tie: EdgeKey) -> bool:
 
 
 def settled(ties: Mapping[EdgeKey, TieFacts], types: Collection[str]) -> dict[EdgeKey, TieFacts]:
-    """Return the ties that hold, of ``ties`` and the :func:`siblings` that follow from them; without those of
+    """Return the ties that hold, of ``ties`` and those :func:`composed` of them; without those of
     :func:`refuted`.
 
-    ``types``: the enabled types of ties; siblings are added only with SIBLING. A typed tie that rules read
-    several times is as sure as all its statements together, at most :data:`MAX_IMPLIED` if each is implied.
+    ``types``: the enabled types of ties, of which alone ties are added. A typed tie that rules read several
+    times is as sure as all its statements together, at most :data:`MAX_IMPLIED` if each is implied.
     """
     gone = refuted(ties)
     kept = {edge: facts for edge, facts in ties.items() if edge not in gone}
-    kept |= siblings(kept) if "SIBLING" in types else {}
+    kept |= {edge: facts for edge, facts in composed(kept).items() if edge[1] in types}
     gone = refuted(kept)
     for edge, facts in kept.items():
         if not facts.by_ai and edge[1] != "KNOWS":
@@ -93,30 +103,33 @@ def _other_spouses(ties: Mapping[EdgeKey, TieFacts]) -> dict[EdgeKey, float]:
     return {edge: max(stated[edge[0]], stated[edge[2]]) for edge in inferred}
 
 
-def siblings(ties: Mapping[EdgeKey, TieFacts]) -> dict[EdgeKey, TieFacts]:
-    """Return a SIBLING edge with its facts for each two children of one parent of whom it is likelier than
-    not that both ties to the parent hold, unless another kinship of the two is stated.
+def composed(ties: Mapping[EdgeKey, TieFacts]) -> dict[EdgeKey, TieFacts]:
+    """Return the ties of :data:`_COMPOSED` with their facts: for each two relatives of one person of whom it
+    is likelier than not that both ties to that person hold.
 
-    Ties that an LLM's reply states are left out. Quote and first chapter are those of the tie that the book
-    states later; the description is "parent → child, child". The odds of several parents add up.
+    Left out are ties that an LLM's reply states, and pairs with another kinship; for brothers and sisters it
+    must be stated. Quote and first chapter are those of the tie that the book states later; the description
+    is "person → relative, relative". The odds over several persons add up.
     """
-    children = defaultdict[NodeKey, dict[NodeKey, TieFacts]](dict)
-    for (parent, kind, child), facts in ties.items():
-        if kind == "PARENT_OF" and not facts.by_ai:
-            children[parent][child] = facts
-    kin = {
-        frozenset((source, target))
-        for (source, kind, target), facts in ties.items()
-        if kind in _KIN and (facts.by_ai or kind == "SIBLING" or facts.confidence >= STATED)
-    }
+    relatives = defaultdict[NodeKey, dict[tuple[str, NodeKey], TieFacts]](dict)
+    is_stated = defaultdict[frozenset[NodeKey], bool](bool)
+    for (source, kind, target), facts in ties.items():
+        if kind in _KIN:
+            stated = facts.by_ai or kind == "SIBLING" or facts.confidence >= STATED
+            is_stated[frozenset((source, target))] |= stated
+            if not facts.by_ai and not _SWORN.search(facts.texts.get("description", "")):
+                relatives[source]["CHILD_OF" if kind == "PARENT_OF" else kind, target] = facts
+                relatives[target][kind, source] = facts
     found: dict[EdgeKey, TieFacts] = {}
-    for parent, of in children.items():
-        for one, other in combinations(sorted(of), 2):
-            if frozenset((one, other)) not in kin:
-                facts = _both(of[one], of[other], f"{parent[1]} → {one[1]}, {other[1]}")
-                before = found.get((one, "SIBLING", other))
-                facts.odds += before.odds if before else 0.0
-                found[one, "SIBLING", other] = facts
+    for person, of in relatives.items():
+        for (role, one), (other_role, other) in combinations(sorted(of), 2):
+            kind, pair = _COMPOSED.get((role, other_role), ""), frozenset((one, other))
+            if not kind or (is_stated.get(pair) if kind == "SIBLING" else pair in is_stated):
+                continue
+            edge = min(pair), kind, max(pair)
+            facts = _both(of[role, one], of[other_role, other], f"{person[1]} → {one[1]}, {other[1]}")
+            facts.odds += found[edge].odds if edge in found else 0.0
+            found[edge] = facts
     return {edge: facts for edge, facts in found.items() if facts.odds >= MIN_ODDS}
 
 
