@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from kgnb.core.labels import Lang
-from kgnb.core.process_tuning import no_collector
+from kgnb.core.process_tuning import no_collector, release_memory
 from kgnb.extract.clustering import joined_from
 from kgnb.extract.fork import beside
 from kgnb.extract.model import NameEntry, Reason
@@ -47,6 +47,16 @@ def scan(chapters: Iterable[tuple[int, str]], lang: Lang, *, forks: bool = False
     entries = [book.entry(*one, own=own.get(one[0], ())) for one in found]
     entries.sort(key=lambda e: -e.mentions)
     return entries[:MAX_NAMES]
+
+
+def scan_and_release(texts: Sequence[tuple[int, str]], lang: Lang, forks: bool) -> list[NameEntry]:
+    """Like :func:`scan`, in a process of the pool, whose memory is released afterwards: it stays for the
+    refresh. Here, as a new process imports this module alone: the record's takes it as long as the scan.
+    """
+    try:
+        return scan(texts, lang, forks=forks)
+    finally:
+        release_memory()
 
 
 class _BookText:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kgnb.book.model import Book
-from kgnb.core.labels import Lang, language_of
+from kgnb.core.labels import language_of
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Task
 from kgnb.core.process_pool import CpuPool, PoolRun
@@ -68,7 +68,7 @@ async def scan_book(pool: CpuPool, provider: Provider, book: Book) -> Scanned:
     texts = [(chapter.number, chapter.text) for chapter in book.chapters]
     lang = language_of("".join(text for _, text in texts[:LANGUAGE_CHAPTERS]))
     run, forks = _where(pool, provider, book.facts.chars)
-    found = await run(scan_texts, texts, lang, forks)
+    found = await run(name_scan.scan_and_release, texts, lang, forks)
     return found, digest((chapter.number, chapter.hash) for chapter in book.chapters)
 
 
@@ -88,16 +88,6 @@ async def rescan_names(ledger: Ledger, pool: CpuPool, novel_id: int) -> None:
     """Make the book's name table what its present text says. Raises as :func:`freeze_names`."""
     found, state = await pool.run_long(scan_names, ledger.database.target, novel_id, pool.may_fork)
     await ledger.names.replace(novel_id, found, state)
-
-
-def scan_texts(texts: Sequence[tuple[int, str]], lang: Lang, forks: bool) -> list[NameEntry]:
-    """Return the names in the texts of a book's chapters, (number, text); runs in the pool's process, whose
-    memory is released afterwards.
-    """
-    try:
-        return name_scan.scan(texts, lang, forks=forks)
-    finally:
-        release_memory()  # the process stays for the refresh
 
 
 def scan_names(sql: SqlTarget, novel_id: int, forks: bool) -> Scanned:
