@@ -1,7 +1,8 @@
 """Logging setup: one line for each event, whatever a book or a reply contains, as text or as JSON objects.
 
-Only cli/main.py configures logging. A data folder's ``worker.log`` belongs to one process at a time; a second
-worker writes ``worker-2.log``, and so on, so that no process rotates another's file.
+Only a process's main function configures logging: cli/main.py, and notebook/process_main.py for a notebook's
+node processes. A data folder's ``worker.log`` belongs to one process at a time; a second worker writes
+``worker-2.log``, and so on, so that no process rotates another's file.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from kgnb.notebook.log_buffer import LogBuffer
 from kgnb.notebook.node_thread import NodeRun, State
-from kgnb.worker.counters import Counters
+from kgnb.worker.counters import Counters, summed
 from kgnb.worker.session import Session
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ STATUS_LINE_SECONDS = 30.0
 """How often a batch run prints a line: hosts end runs that stay silent."""
 IDLE_POLLS = 2
 """A batch run has drained when more polls in a row than this found nothing in any queue."""
+SLOTS_A_THREAD = 500
+"""Slots that one thread serves well: it manages about 100 chapters a second (docs/processes.md), and no model
+answers one within 5 s."""
 
 _current: Node | None = None
 _guard = threading.RLock()
@@ -62,6 +65,7 @@ class Node:
         self.sources: dict[str, str] = {}
         """Where each variable's value was found (:mod:`kgnb.core.secrets`); others are defaults or given."""
         self._counters = Counters()
+        self.process_states: dict[int, dict[str, Any]] = {}
         self._run: NodeRun | None = None
         self._last_warning = 0
 
@@ -115,11 +119,13 @@ class Node:
         seconds = self.host.seconds(self.settings.session_seconds)
         return Session(self.host.started_at, seconds, self.settings.session_margin)
 
-    def start(self) -> Node:
+    def start(self, processes: int | None = None) -> Node:
         """Start working and return this node at once.
 
-        A running node goes on as it is; a stopping one starts again when it has left. Raises InputError on
-        Colab for a shared queue without KGNB_COLAB_PAID.
+        A running node goes on as it is; a stopping one starts again when it has left. ``processes``: run so
+        many node processes, each with its own slots, instead of this kernel's thread (0). None: several that
+        share the slots where a thread couldn't keep up and cores are free (docs/processes.md), else a thread.
+        Raises InputError on Colab for a shared queue without KGNB_COLAB_PAID.
         """
         global _current
         with _guard:
@@ -134,8 +140,11 @@ class Node:
             previous = _current._run if _current is not None else None
             if previous is not None:
                 previous.ask_to_stop()
-            report = SessionReport(self.settings, self.host, self.session, self._counters.summary)
-            run = NodeRun(self.settings, report, self._counters, self.recent)
+            report = SessionReport(self.settings, self.host, self.session, self._local_status)
+            count, settings = shared_out(self.settings, self.host.cpus)
+            if processes is not None:
+                count, settings = processes, self.settings
+            run = NodeRun(settings, report, self._counters, self.process_states, self.recent, count)
             run.wants_report = self.host.batch
             self._run, _current = run, self
             run.start(previous)
@@ -170,7 +179,7 @@ class Node:
             "session_ends_at": session.ends_at,
             "session_leaves_at": session.leaves_at,
             "session_note": self._session_note(),
-            "local": self._counters.summary(),
+            "local": self._local_status(),
             "cluster": run.cluster if run is not None else None,
             "cluster_error": run.cluster_error if run is not None else "",
             "report": str(run.report_path or "") if run is not None else "",
@@ -188,6 +197,10 @@ class Node:
         if session.leaves_at is not None:
             parts.append(say("notebook.leaves_at", time=time_of_day(session.leaves_at)))
         return " ".join(parts)
+
+    def _local_status(self) -> dict[str, Any]:
+        """Return the sum of this kernel's and its processes' counts."""
+        return summed([self._counters.snapshot(), *list(self.process_states.values())])
 
     def call(
         self,
@@ -289,15 +302,14 @@ class Node:
         run = self._run
         assert run is not None
         run.wants_report = True
-        worker = run.worker
-        idle, polls, printed_at = 0, worker.poll_count if worker is not None else 0, -math.inf
+        idle, polls, printed_at = 0, run.polls, -math.inf
         while run.is_alive:
             if deadline is not None and time.time() >= deadline:
                 return "deadline"
             # Polls from before this call don't count: a book may have been submitted since.
-            if (worker := run.worker) is not None and worker.poll_count != polls:
-                polls = worker.poll_count
-                idle = idle + 1 if worker.nothing_left else 0
+            if (now_polls := run.polls) != polls:
+                polls = now_polls
+                idle = idle + 1 if run.nothing_left else 0
             if drained and idle > IDLE_POLLS:
                 return "drained"
             self._print_warnings()
@@ -327,6 +339,21 @@ class Node:
             rate=sum(local["per_minute"][-2:-1]) or local["per_minute"][-1],
             left=say("notebook.unlimited") if left is None else duration(left),
         )
+
+
+def shared_out(settings: Settings, cpus: int) -> tuple[int, Settings]:
+    """Return how many node processes share the slots, 0 for one thread, and the settings of each of them.
+
+    No provider gets more slots than before: there are at most as many processes as the least of them has.
+    """
+    wanted = [settings.slots_for(key) for key in ("", *settings.slots_each)]
+    count = min(cpus - 1, math.ceil(max(wanted) / SLOTS_A_THREAD), *wanted)
+    if count < 2:
+        return 0, settings
+    caps = ("slots", "max_slots", "max_slots_per_provider")
+    shares: dict[str, object] = {cap: max(1, getattr(settings, cap) // count) for cap in caps}
+    shares["slots_each"] = {key: int(amount) // count for key, amount in settings.slots_each.items()}
+    return count, settings.model_copy(update=shares)
 
 
 def current() -> Node | None:

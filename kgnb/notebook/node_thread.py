@@ -24,6 +24,8 @@ from kgnb.core.event_loop import cancel_others, new_loop
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.notebook.log_buffer import LogBuffer
+from kgnb.notebook.processes import NodeProcesses
+from kgnb.stores.queue.types import QueueName
 from kgnb.worker.counters import Counters
 from kgnb.worker.session import LEAVE_SECONDS, Departure
 
@@ -38,6 +40,8 @@ log = logging.getLogger(__name__)
 
 STATUS_SECONDS = 2.0
 """How often a running node reads the state of queues, tasks and nodes."""
+ENGINE_CHECK_SECONDS = 1.0
+"""How often the parent of node processes checks that the embedded engines are alive."""
 LAST_STATUS_SECONDS = 10.0
 """Limit of the last status read: a service that hangs must not keep a session from ending."""
 CALLS_SECONDS = 5.0
@@ -61,7 +65,9 @@ class NodeRun:
     _settings: Settings
     _session_report: SessionReport
     _counters: Counters
+    process_states: dict[int, dict[str, Any]]
     _recent: LogBuffer
+    _processes: int
 
     def __post_init__(self) -> None:
         self.state = State.STARTING
@@ -69,6 +75,7 @@ class NodeRun:
         self.name = ""
         self.cluster: dict[str, Any] | None = None
         self.cluster_error = ""
+        self.status_reads = 0
         self.wants_report = False
         """Whether to write a report at the end; the end of the session always writes one."""
         self.reason = ""
@@ -84,6 +91,7 @@ class NodeRun:
         self._app: App | None = None
         self._calls: set[asyncio.Task[Any]] = set()
         self._reading: asyncio.Task[None] | None = None
+        self._node_processes: NodeProcesses | None = None
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
 
@@ -123,17 +131,33 @@ class NodeRun:
 
     def call(self, work: Callable[[App], Awaitable[R]]) -> Future[R] | None:
         """Run ``work`` on the node's loop with its stores and return its future; None where the stores aren't
-        open.
+        open, or the node runs in processes.
         """
         with self._guard:
-            if self._app is None:
+            app = self._app
+            if app is None or self._processes:
                 return None
-            return asyncio.run_coroutine_threadsafe(self._tracked(work, self._app), self._loop)
+            return asyncio.run_coroutine_threadsafe(self._tracked(work, app), self._loop)
 
     @property
-    def worker(self) -> WorkerNode | None:
-        """The worker node; None before it is connected, and when it has left."""
-        return self._departure.node
+    def polls(self) -> tuple[int, int]:
+        """(status reads, polls of the node): a pair that changes with every look at the queues."""
+        worker = self._departure.node
+        return self.status_reads, worker.poll_count if worker is not None else 0
+
+    @property
+    def nothing_left(self) -> bool:
+        """Whether the served queues were empty at the last look, and this node has neither a chapter nor a
+        task.
+        """
+        if not self._processes:
+            worker = self._departure.node
+            return worker is not None and worker.nothing_left
+        if self.cluster is None:
+            return False
+        wanted, counts = self._settings.providers, ("waiting", "chapters", "leased", "delayed")
+        queues = [q for q in self.cluster["queues"] if any(q[count] for count in counts)]
+        return all(wanted and QueueName(q["queue"]).provider_key not in wanted for q in queues)
 
     # --- in its thread
 
@@ -144,7 +168,7 @@ class NodeRun:
         self._recent.listen(self._settings.log_level)
         end = State.STOPPED
         try:
-            self._loop.run_until_complete(self._run_worker())
+            self._loop.run_until_complete(self._run_processes() if self._processes else self._run_worker())
         except KgnbError as error:
             end, self.failure = State.FAILED, error
             log.error(say("notebook.failed", reason=str(error)))
@@ -199,6 +223,9 @@ class NodeRun:
 
     def _on_ready(self, app: App, worker: WorkerNode) -> None:
         self.name = worker.name
+        self._on_connected(app)
+
+    def _on_connected(self, app: App) -> None:
         with self._guard:
             self._app = app
         self._reading = asyncio.create_task(self._read_status(app))
@@ -232,6 +259,38 @@ class NodeRun:
         if self._session_report.cluster is not None:
             self.cluster, self.cluster_error = self._session_report.cluster, ""
 
+    async def _run_processes(self) -> None:
+        """Run node processes; this process only watches, and reconnects when the engines were restarted."""
+        from kgnb.app.context import open_app
+        from kgnb.app.run_worker import leaving_when
+
+        settings, session = self._settings, self._session
+        async with leaving_when(self._departure.wanted, session) as leaving:
+            processes = NodeProcesses(settings, session, self._processes, self.process_states)
+            self._node_processes = processes
+            working = asyncio.create_task(processes.run(leaving))
+            try:
+                while not working.done():
+                    await self._watch_engines(leaving, working)
+            finally:
+                processes.leave(now=math.isfinite(self._departure.drain_limit))
+                await working
+            if not self._kernel_ends:
+                async with open_app(settings, graph=False) as app:
+                    await self._on_left(app)
+
+    async def _watch_engines(self, leaving: asyncio.Event, working: asyncio.Task[None]) -> None:
+        from kgnb.app.context import open_app, when_up
+
+        async with when_up(lambda: open_app(self._settings, graph=False), leaving) as app:
+            if app is None:
+                await asyncio.wait([working])
+                return
+            self._on_connected(app)
+            while not working.done() and app.queue_alive:
+                await asyncio.wait([working], timeout=ENGINE_CHECK_SECONDS)
+            self._disconnect()
+
     async def _read_status(self, app: App) -> None:
         from kgnb.app.status import StatusReport
 
@@ -239,6 +298,7 @@ class NodeRun:
         while True:
             try:
                 self.cluster, self.cluster_error = await status_report.read(), ""
+                self.status_reads += 1
             except KgnbError as error:
                 self.cluster_error = str(error)
                 if not isinstance(error, ServiceDown):
@@ -259,3 +319,5 @@ class NodeRun:
         self._departure.ask(drain_limit)
         if self.state in (State.STARTING, State.RUNNING):
             self.state = State.STOPPING
+        if self._node_processes is not None and math.isfinite(self._departure.drain_limit):
+            self._node_processes.leave(now=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -65,16 +65,13 @@ class Counters:
         """Total requests and tokens of all nodes that have run in this process."""
         return sum(list(self._spent.values()), self._before)
 
-    def summary(self, now: float | None = None) -> dict[str, Any]:
-        """Return all counts as JSON-ready values; without a node no chapter is in flight.
-
-        ``per_minute``: chapters that ended in each of the last 60 minutes, oldest first; the last minute
-        isn't over. ``now``: epoch seconds, default the present time.
+    def snapshot(self) -> dict[str, Any]:
+        """Return all counts as JSON-ready values, which :func:`summed` adds up; without a node no
+        chapter is in flight.
         """
-        node, usage, minutes = self._node, self.usage, dict(list(self._minutes))
+        node, usage = self._node, self.usage
         claims = list(node.slots) if node is not None else []
         down = dict(node.stores.outages.down) if node is not None else {}
-        this = int((time.time() if now is None else now) // 60)
         return {
             "in_flight": dict(Counter(claim.queue.provider_key for claim in claims)),
             "open_tasks": sorted(node.task_keeper.open_tasks) if node is not None else [],
@@ -82,9 +79,36 @@ class Counters:
             "errors": dict(self.errors),
             "closed": dict(self.closed),
             "stuck": dict(self.stuck),
-            "per_minute": [minutes.get(minute, 0) for minute in range(this - MINUTES + 1, this + 1)],
+            "minutes": [list(pair) for pair in list(self._minutes)],
             "requests": usage.requests,
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
             "down": {service: str(error) for service, error in down.items()},
         }
+
+    def summary(self) -> dict[str, Any]:
+        """Return this process's counts in the form of :func:`summed`."""
+        return summed([self.snapshot()])
+
+
+def summed(states: Sequence[Mapping[str, Any]], now: float | None = None) -> dict[str, Any]:
+    """Return the sum of several processes' snapshots, which must not be empty mappings.
+
+    ``per_minute``: chapters that ended in each of the last 60 minutes, oldest first; the last minute isn't
+    over. ``now``: epoch seconds, default the present time.
+    """
+    found: dict[str, Any] = {
+        name: dict(sum((Counter(state[name]) for state in states), Counter()))
+        for name in ("in_flight", "outcomes", "errors", "closed")
+    }
+    minutes: Counter[int] = Counter()
+    for state in states:
+        minutes.update(dict(state["minutes"]))
+    this = int((time.time() if now is None else now) // 60)
+    for name in ("requests", "prompt_tokens", "completion_tokens"):
+        found[name] = sum(state[name] for state in states)
+    found["open_tasks"] = sorted({task for state in states for task in state["open_tasks"]})
+    found["per_minute"] = [minutes[minute] for minute in range(this - MINUTES + 1, this + 1)]
+    found["stuck"] = {int(task): reason for state in states for task, reason in state["stuck"].items()}
+    found["down"] = {service: reason for state in states for service, reason in state["down"].items()}
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ SECRETS = {
 }
 LONG = 300.0
 """Latency of a request that outlives every test."""
-BEGIN = "import kgnb, logging, os, signal, threading, time\nnode = kgnb.Node.from_env()\nnode.start()"
+BEGIN = "import kgnb, logging, os, signal, threading, time\nnode = kgnb.Node.from_env()\nnode.start({})"
 FLYING = "sum(node.status()['local']['in_flight'].values())"
 BUSY = "print('busy')\ntime.sleep(600)"
 MANY = {"KG_WORKERS_PER_PROVIDER": "20", "KG_MAX_PROCESSES_PER_PROVIDER": "20"}
@@ -70,12 +71,13 @@ def at_work(
     *,
     chapters: int,
     flying: int,
+    processes: int = 0,
     latency: float = LONG,
 ) -> None:
     """A node with ``flying`` chapters in flight that will not be answered before ``latency`` seconds."""
     server.server.latency = latency
     book = novel(place.path / "book.txt", chapters, lines=6)
-    shown = k.run(f"{BEGIN}\nprint(node.submit({str(book)!r}, 'dryrun'))")
+    shown = k.run(f"{BEGIN.format(processes)}\nprint(node.submit({str(book)!r}, 'dryrun'))")
     assert (shown.error, shown.out.strip()) == ("", "1"), shown
     until(lambda: server.stats.in_flight >= flying, 60, "so many chapters are being asked")
 
@@ -154,7 +156,7 @@ def interrupted(k: Kernel, place: Place, server: Llm) -> None:
 def test_two_kernels_on_one_folder_share_its_engines(place: Place, server: Llm) -> None:
     with kernel(place) as one, kernel(place) as other:
         for k in (one, other):
-            k.run(BEGIN)
+            k.run(BEGIN.format(""))
             k.until("node.state == 'running'")
         running = processes(place.data)
         names = [k.value("node.name") for k in (one, other)]
@@ -186,7 +188,7 @@ def test_a_shutdown_hands_everything_back_and_the_next_kernel_goes_on(
         server.server.latency = 0.02
         asked = server.stats.requests
         with kernel(place, python, **MANY) as k:
-            shown = k.run(f"{BEGIN}\ns = node.run_until()\nprint(s['local']['outcomes'])", 90)
+            shown = k.run(f"{BEGIN.format('')}\ns = node.run_until()\nprint(s['local']['outcomes'])", 90)
             assert shown.out.splitlines()[-1] == "{'completed': 24}", shown
         assert server.stats.requests == asked + 24
     assert place.graph() == undisturbed(tmp_path, server).graph()
@@ -206,10 +208,12 @@ def answered_and_kept(k: Kernel, place: Place, server: Llm, flying: int) -> None
     assert server.stats.answered_twice == []
 
 
-def test_sigterm_waits_for_the_replies_in_flight(place: Place, server: Llm) -> None:
+@pytest.mark.parametrize("processes", [0, 2])
+def test_sigterm_waits_for_the_replies_in_flight(place: Place, server: Llm, processes: int) -> None:
+    flying = 2 * max(processes, 1)
     with kernel(place) as k:
-        at_work(k, place, server, chapters=9, flying=2, latency=4)
-        answered_and_kept(k, place, server, 2)
+        at_work(k, place, server, chapters=9, flying=flying, processes=processes, latency=4)
+        answered_and_kept(k, place, server, flying)
 
 
 def test_sigterm_in_a_build_waits_for_the_replies_in_flight(place: Place, server: Llm) -> None:
@@ -271,6 +275,65 @@ def test_kill_9_leaves_it_to_the_leases(place: Place, server: Llm) -> None:
         assert ran.code == 0, ran
         assert place.sql("SELECT status FROM knowledge_graph_tasks") == [("completed",)]
         assert server.stats.requests <= 40  # those that were in flight had to be asked again
+
+
+@pytest.mark.parametrize("end", ["kill", "shutdown"])
+def test_node_processes_leave_with_their_kernel(place: Place, server: Llm, end: str) -> None:
+    with engines(place) as (_, queue):
+        with kernel(place) as k:
+            at_work(k, place, server, chapters=8, flying=4, processes=2)
+            k.until(f"{FLYING} >= 4")
+            k.until("len(node.status()['cluster']['nodes']) == 2")
+            busy = k.busy(BUSY)
+            k.interrupt()
+            assert k.finish(busy, 10).error == "KeyboardInterrupt"
+            assert k.value(FLYING) >= 4  # it was the cell's alone
+            if end == "shutdown":
+                assert k.run("node.stop(now=True)\nprint(node.state, node.error)").out == "stopped \n"
+                assert claimable(queue)
+                k.run("node.start(processes=2)")
+                until(lambda: server.stats.in_flight >= 4, 60, "they work again")
+            k.manager.shutdown_kernel(now=end == "kill")
+            until(lambda: claimable(queue), 6, "all is claimable")
+        until(
+            lambda: not [c for c in place.left_over(0) if "kgnb.notebook.process_main" in c],
+            6,
+            "the processes have left",
+        )
+
+
+def node_processes(k: Kernel) -> set[int]:
+    """Ids of the kernel's node processes."""
+    lists = Path(f"/proc/{k.pid}/task").glob("*/children")
+    children = {int(pid) for one in lists for pid in one.read_text().split()}
+    return {pid for pid in children if b"process_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+@pytest.mark.parametrize("python", pythons()[:1])
+def test_a_killed_node_process_is_replaced_and_the_book_is_finished(
+    place: Place, server: Llm, python: str
+) -> None:
+    place.env["KGNB_LEASE_SECONDS"] = "4"  # so long the killed one's chapters wait
+    server.server.latency = 1
+    book = novel(place.path / "book.txt", 24, lines=6)
+    with kernel(place, python) as k:
+        assert k.run(BEGIN.format("processes=2")).error == ""
+        until(lambda: len(node_processes(k)) == 2, 40, "two processes run")
+        k.until("node.status()['cluster'] and len(node.status()['cluster']['nodes']) == 2")
+        assert k.run(f"print(node.submit({str(book)!r}, 'dryrun'))").out == "1\n"
+        k.until(f"{FLYING} >= 4")
+        killed, _ = node_processes(k)
+        os.kill(killed, signal.SIGKILL)
+        k.until(f"any('{killed}' in line.text for line in node.recent.lines(logging.WARNING))")
+        until(lambda: len(node_processes(k) - {killed}) == 2, 20, "it is replaced")
+        k.until("node.status()['cluster']['tasks'][0]['status'] == 'completed'", 60)
+        assert k.run("node.stop()\nprint(node.state, node.error)").out == "stopped \n"
+        assert node_processes(k) == set()
+        assert "kgnb-node" not in k.value("[t.name for t in threading.enumerate()]")
+    assert place.sql("SELECT status, count(*) FROM knowledge_graph_chapter_status GROUP BY status") == [
+        ("completed", 24)
+    ]
+    assert place.left_over(20) == []
 
 
 # --- batch runs ---------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ import dataclasses
 import json
 import logging
 import math
+import os
+import signal
 import socket
 import threading
 import time
@@ -24,9 +26,9 @@ from kgnb.core.errors import InputError
 from kgnb.core.host import Host, detect_host
 from kgnb.core.settings import Settings
 from kgnb.notebook.log_buffer import MAX_LINES, LogBuffer
-from kgnb.notebook.node import Node, current
-from kgnb.worker.counters import MINUTES, Counters
-from kgnb.worker.node import NodeEvent
+from kgnb.notebook.node import SLOTS_A_THREAD, Node, current, shared_out
+from kgnb.worker.counters import MINUTES, Counters, summed
+from tests.conftest import outside
 from tests.support.commands import llm
 from tests.support.engines import files_containing
 from tests.support.patience import SLOWEST, until
@@ -171,6 +173,54 @@ class TestEnds:
         node(data, place, redis_host="127.0.0.1", redis_port=1, colab_paid=True).start().stop()
 
 
+class TestProcesses:
+    def test_many_slots_are_shared_out_where_cores_are_free(self) -> None:
+        settings = Settings.load(**Settings.for_slots(1_200))
+        count, each = shared_out(settings, cpus=4)
+        assert (count, each.slots_for()) == (3, 400)
+        assert shared_out(settings, cpus=2) == (0, settings)
+        few = Settings.load(**Settings.for_slots(SLOTS_A_THREAD))
+        assert shared_out(few, cpus=64) == (0, few)
+
+    def test_a_provider_with_slots_of_its_own_gets_no_more(self) -> None:
+        settings = Settings.load(**Settings.for_slots(1_200), slots_each="mine=90,fast=600")
+        count, each = shared_out(settings, cpus=4)
+        assert (count, [each.slots_for(key) for key in ("", "mine", "fast")]) == (3, [400, 30, 200])
+        alone = Settings.load(**Settings.for_slots(1_200), slots_each="local=1")
+        assert shared_out(alone, cpus=4) == (0, alone)
+
+    def test_what_waits_for_others_keeps_no_run_from_ending(self, data: Path) -> None:
+        one = node(data, providers="Mine", redis_host="127.0.0.1", redis_port=1).start(processes=1)
+        run = one._run
+        assert run is not None
+        empty = dict.fromkeys(("chapters", "leased", "delayed"), 0)
+        for provider, ends in (("other", True), ("mine", False)):
+            run.cluster = {"queues": [empty | {"queue": f"kg:task:queue:{provider}", "waiting": 3}]}
+            assert run.nothing_left is ends
+        one.stop(now=True)
+
+    def test_what_waiting_cannot_mend_is_told_by_the_node(self, data: Path) -> None:
+        one = node(data, neo4j_uri=outside("KGNB_TEST_NEO4J_URI"), neo4j_password="canary-wrong")
+        one.start(processes=2)
+        until(lambda: one.state == "failed", 60)
+        until(lambda: not one.is_alive)
+        assert "NEO4J_PASSWORD" in one.error
+        assert "canary" not in one.error + " ".join(line.text for line in one.recent.lines())
+
+    def test_one_that_is_killed_is_started_anew(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("kgnb.notebook.processes.RESTART_SECONDS", 0.2)
+        one = node(data).start(processes=1)
+        until(lambda: len(one.process_states) == 1, 60)
+        (first,) = one.process_states
+        task = one.submit(story_path(), "rules")
+        os.kill(first, signal.SIGKILL)
+        status = one.run_until(time.time() + 60 * SLOWEST)
+        assert status["local"]["closed"] == {"completed": 1}
+        assert [t["task_id"] for t in status["cluster"]["tasks"] if t["status"] == "completed"] == [task]
+        assert len(one.process_states) == 2
+        assert any(f"{first}" in line.text for line in one.recent.lines(logging.WARNING))
+
+
 class TestOutput:
     def test_a_batch_runs_data_is_in_the_output_and_the_next_one_goes_on(
         self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -205,14 +255,19 @@ class TestOutput:
 
 
 class TestTelling:
-    def test_chapters_of_the_last_hour_are_told_by_the_minute(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        counters = Counters()
-        for minute, ended in ((20, 9), (99, 1), (100, 6)):
-            monkeypatch.setattr(time, "time", lambda at=minute: 60.0 * at)
-            for _ in range(ended):
-                counters.on_event(NodeEvent("chapter", outcome="completed"))
-        seen = counters.summary(now=100 * 60 + 30)
-        assert seen["outcomes"] == {"completed": 16}
+    def test_states_of_several_processes_add_up(self) -> None:
+        first = Counters().snapshot() | {
+            "in_flight": {"a": 2}, "outcomes": {"completed": 3}, "minutes": [[100, 2], [99, 1]],
+            "requests": 5, "open_tasks": [1, 2], "down": {"sql": "gone"},
+        }  # fmt: skip
+        second = Counters().snapshot() | {
+            "in_flight": {"a": 1, "b": 4}, "outcomes": {"failed": 1}, "minutes": [[100, 4], [20, 9]],
+            "requests": 2, "open_tasks": [2],
+        }  # fmt: skip
+        seen = summed([first, json.loads(json.dumps(second))], now=100 * 60 + 30)
+        assert seen["in_flight"] == {"a": 3, "b": 4}
+        assert seen["outcomes"] == {"completed": 3, "failed": 1}
+        assert (seen["requests"], seen["open_tasks"], seen["down"]) == (7, [1, 2], {"sql": "gone"})
         assert len(seen["per_minute"]) == MINUTES
         assert (seen["per_minute"][-2:], sum(seen["per_minute"])) == ([1, 6], 7)  # minute 20 is long ago
 

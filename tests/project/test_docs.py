@@ -33,7 +33,9 @@ from tests.support.strict_llm import StrictServer
 TOP = ("README", "README.en", "SECURITY", "CONTRIBUTING")
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / f"{name}.md" for name in TOP)])
 FENCE = re.compile(r"^( *)```(\w*) ?([^\n]*)\n(.*?)^ *```$", re.M | re.S)
-RUN_IN_ORDER = [f"docs/{n}" for n in ("quickstart", "many-nodes", "providers", "troubleshooting")]
+RUN_IN_ORDER = [
+    f"docs/{n}" for n in ("quickstart", "many-nodes", "processes", "providers", "troubleshooting")
+]
 """The pages whose blocks marked ``run`` are run, one after the other in one data folder."""
 
 DRIVER = """
