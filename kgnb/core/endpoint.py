@@ -56,7 +56,7 @@ def proxy_of(url: str) -> str | None:
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     scheme = urlsplit(proxy).scheme
-    if scheme in ("socks", "socks5", "socks5h") and find_spec("aiohttp_socks"):
+    if scheme in ("socks", "socks5", "socks5h") and find_spec("socksio"):
         return proxy.replace("socks://", "socks5://", 1)
     if scheme not in ("http", "https"):
         raise SettingsError("provider.socks")

@@ -29,7 +29,10 @@ FILE_BYTES = 10_000_000
 engines' supervisor empties a log."""
 OLD_FILES = 5
 """Rotated files that are kept: at most 60 MB with the current one."""
-NOISY = ("aiohttp", "neo4j", "asyncio")
+NOISY = (
+    *("aiohttp", "neo4j", "asyncio", "openai", "anthropic"),
+    *("httpx2", "httpcore2", "httpx", "httpcore"),  # openai 3's, openai 2's: at INFO they show addresses
+)
 """Loggers of which only warnings are shown."""
 REPEATERS = ("neo4j.io", "neo4j.pool", "sqlalchemy.pool")
 """What these log is also raised as an error, and an outage is to be logged once."""

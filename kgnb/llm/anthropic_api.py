@@ -1,28 +1,23 @@
-"""Anthropic's messages, as Anthropic documents them."""
+"""Anthropic's messages, by the ``anthropic`` SDK (an optional extra)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from kgnb.core.model import Prompt, Provider, Usage
+import anthropic
+
+from kgnb.core.model import Prompt, Usage
 from kgnb.llm.chat_api import ChatApi, ChatReply, count, joined_text
 from kgnb.llm.error_mapping import UNREADABLE, ErrorResponse, get
 from kgnb.llm.request_form import RequestForm
-
-VERSION = "2023-06-01"
-"""Of Anthropic's interface; the only one since."""
 
 
 class AnthropicApi(ChatApi):
     """``POST {base_url}/v1/messages`` with one key."""
 
+    sdk, made = anthropic, anthropic.AsyncAnthropic
     endings = ("/messages", "/v1")
-    chat_path, models_path = "/v1/messages", "/v1/models?limit=1000"  # no more at a time
-
-    @staticmethod
-    def headers(_: Provider, key: str) -> dict[str, str | None]:
-        """Return the headers that name the key and the version of the interface."""
-        return {"X-Api-Key": key or None, "Anthropic-Version": VERSION}
+    models_path = "/v1/models?limit=1000"  # no more at a time
 
     @staticmethod
     def body(prompt: Prompt, model: str, form: RequestForm) -> dict[str, Any]:
@@ -36,6 +31,12 @@ class AnthropicApi(ChatApi):
         if form.structured[0] == "strict":
             body["output_config"] = {"format": {"type": "json_schema", "schema": prompt.schema}}
         return body | form.fields(prompt)
+
+    async def _create(self, body: dict[str, Any]) -> Any:
+        """Send a request; return the body of the response."""
+        create = self.client.messages.with_raw_response.create  # extra_body: as in OpenAIApi
+        raw = await create(model=body["model"], max_tokens=body["max_tokens"], messages=(), extra_body=body)
+        return raw.http_response.content
 
     @staticmethod
     def _read(answer: Any) -> ChatReply | ErrorResponse:

@@ -1,4 +1,4 @@
-"""An LLM endpoint as the client asks it."""
+"""An LLM endpoint as the client asks it, whichever SDK carries the requests."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ import socket
 import ssl
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
-from multidict import CIMultiDict
-from yarl import URL
 
 from kgnb.core.messages import say
 from kgnb.core.model import Prompt, Provider, Usage
 from kgnb.llm.error_mapping import READ_CHARS, SILENCE, TOO_LARGE, UNREADABLE, ErrorResponse, get
-from kgnb.llm.http_client import BodyTooLong, HttpClient, Response
+from kgnb.llm.http_client import BodyTooLong, client_options
 from kgnb.llm.request_form import RequestForm
 
 MAX_TOKENS_COUNTED = 10**9
 """A larger count in an answer's usage is no count."""
-_UNANSWERED = (aiohttp.ClientError, HttpProcessingError, OSError, UnicodeError)
-"""Requests without a response: also broken ones, and a host that is no name."""
+_UNMAPPED = (aiohttp.ClientError, HttpProcessingError, OSError, UnicodeError)
+"""What the SDKs' transport lets through: broken responses, and a host that is no name."""
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
 """OpenSSL's reasons where a server answers https with plain http."""
 
@@ -44,35 +43,35 @@ class ChatReply:
 
 
 class ChatApi(ABC):
-    """One provider's endpoint with one key. Errors are values: the HTTP library's hold the request and its
-    key.
+    """One provider's endpoint with one key. Errors are values: the SDKs' own hold the request and its key.
+
+    Answers are read as plain JSON: the SDKs would make objects of them without validating anything.
     """
 
+    sdk: ModuleType
+    made: Callable[..., Any]
+    """The SDK's asynchronous client."""
     endings: tuple[str, ...]
-    """What a base_url may have behind the address that the paths are below, the last first."""
-    chat_path: str
+    """What a base_url may have behind the address that the SDK takes, the last first."""
     models_path: str
+    """Where it lists its models, below base_url."""
 
     def __init__(self, provider: Provider, base_url: str, connections: int) -> None:
         for ending in self.endings:
             base_url = base_url.removesuffix(ending)
-        key, options = provider.api_key.get_secret_value().strip(), provider.options
-        headers = CIMultiDict((name, value) for name, value in self.headers(provider, key).items() if value)
-        headers.update({name: value.get_secret_value() for name, value in options.extra_headers.items()})
-        if key or "Authorization" in headers:  # HTTP has one header for a login and a key
-            base_url = str(URL(base_url).with_user(None))
-        query = {name: value.get_secret_value() for name, value in options.default_query.items()}
-        self._http = HttpClient(base_url, headers, query, connections)
-
-    @staticmethod
-    @abstractmethod
-    def headers(provider: Provider, key: str) -> dict[str, str | None]:
-        """Return the interface's own headers; None for one that isn't sent."""
+        options = client_options(provider, base_url, connections)
+        self.client = self.made(**options)
+        self.headers: dict[str, Any] = {}
+        # Not the environment's (OPENAI_CUSTOM_HEADERS, ANTHROPIC_…), which all would get.
+        self.client._custom_headers = options["default_headers"]
 
     @staticmethod
     @abstractmethod
     def body(prompt: Prompt, model: str, form: RequestForm) -> dict[str, Any]:
         """Return the JSON body of one request for ``prompt``, in the given form."""
+
+    @abstractmethod
+    async def _create(self, body: dict[str, Any]) -> Any: ...
 
     @staticmethod
     @abstractmethod
@@ -82,7 +81,7 @@ class ChatApi(ABC):
         """Send one request; return the reply with its usage, or the endpoint's refusal, also if it came with
         status 200.
         """
-        answer = await self._answer(self._http.request("POST", self.chat_path, body))
+        answer = await self._answer(self._create(body))
         if isinstance(answer, ErrorResponse):
             return answer
         read = self._read(answer)
@@ -95,29 +94,27 @@ class ChatApi(ABC):
 
         No model is asked, so nothing is paid.
         """
-        answer = await self._answer(self._http.request("GET", below + self.models_path))
+        path, options = below + self.models_path, {"headers": self.headers}
+        answer = await self._answer(self.client.get(path, cast_to=str, options=options))
         items = get(answer, "data")
         if isinstance(items, list):
             return [name for item in items if isinstance(name := get(item, "id"), str)]
         return answer if isinstance(answer, ErrorResponse) else UNREADABLE
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.close()
-
-    async def _answer(self, call: Awaitable[Response]) -> Any:
+    async def _answer(self, call: Awaitable[Any]) -> Any:
         """Return the JSON of a call's response, or an ErrorResponse."""
         try:
-            response = await call
-        except BodyTooLong:
-            return TOO_LARGE
-        except zlib.error:
-            return UNREADABLE
-        except _UNANSWERED as error:
+            told = await call
+            content = told.encode() if isinstance(told, str) else told
+        except self.sdk.APIStatusError as error:
+            return ErrorResponse(error.status_code, _whole_body(error), error.response.headers)
+        except (BodyTooLong, zlib.error, self.sdk.APIConnectionError, *_UNMAPPED) as error:
+            kinds = type(error), type(error.__cause__)  # openai 2 hides each error behind its own
+            if BodyTooLong in kinds:
+                return TOO_LARGE
+            if zlib.error in kinds:
+                return UNREADABLE
             return replace(SILENCE, reason=_system_reason(error))
-        content = response.content
-        if not 200 <= response.status < 300:
-            return ErrorResponse(response.status, _refusal(content), response.headers)
         try:
             return self._decoded(content)
         except (ValueError, RecursionError):
@@ -133,12 +130,14 @@ class ChatApi(ABC):
 # --- reading an answer, which is hostile input --------------------------------------------------------------
 
 
-def _refusal(content: bytes) -> Any:
-    """Return a refusal's body as JSON, else as text."""
+def _whole_body(error: Any) -> Any:
+    """Return a refusal's body as JSON; the SDK's ``error.body``, which may be but a name, if it is
+    no JSON.
+    """
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return content.decode(errors="replace").strip()
+        return json.loads(error.response.content)
+    except (ValueError, RuntimeError):  # no JSON, nested too deeply, or not read
+        return error.body
 
 
 def joined_text(content: Any) -> str:

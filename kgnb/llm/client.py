@@ -1,7 +1,7 @@
 """LLM client, one for each provider; every failure is a class of the error tree.
 
-The interfaces (openai_api.py, anthropic_api.py) send single requests; retries are decided here. No HTTP
-library is imported before the first request.
+The SDKs (openai_api.py, anthropic_api.py) send single requests; retries are decided here. Neither SDK is
+imported before the first request.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kgnb.core.model import Prompt, Provider, Usage
 from kgnb.core.secret_mask import without_keys
 from kgnb.llm.diagnosis import Diagnosis
 from kgnb.llm.error_mapping import SILENCE, ErrorResponse, error_for
-from kgnb.llm.presets import preset_for, preset_named
+from kgnb.llm.presets import checked_interface, preset_for, preset_named
 from kgnb.llm.request_form import LearntForm, RequestForm
 from kgnb.llm.thoughts_and_loops import is_complete, is_looping, without_thoughts
 
@@ -83,6 +83,7 @@ class LlmClient:
         address = provider.base_url or preset_named(provider.name).base_url
         self.url = checked_url(replace(provider, base_url=address))
         checked_keys(provider)
+        checked_interface(provider)
         proxy_of(self.url)
         self._learnt: dict[str, LearntForm] = {}
         self.diagnosis = Diagnosis(provider, self.url, self.list_models)
@@ -134,7 +135,7 @@ class LlmClient:
         return [now - sent_at for sent_at in self._sent_at]
 
     async def open(self) -> None:
-        """Import the HTTP library now, so that the time of the first request is the endpoint's alone."""
+        """Import the SDK now, so that the time of the first request is the endpoint's alone."""
         await self.opened()
 
     async def body(self, prompt: Prompt, model: str) -> dict[str, Any]:
@@ -155,10 +156,12 @@ class LlmClient:
     async def close(self) -> None:
         """Close the connections."""
         for api in self._apis:
-            await api.close()
+            await api.client.close()
 
     async def opened(self) -> list[ChatApi]:
-        """Return the endpoint's interface with each key, opened on first use."""
+        """Return the endpoint's interface with each key, opened on first use: to import an SDK takes most of
+        a second.
+        """
         async with self._opening:
             if not self._apis:
                 self._apis = await asyncio.to_thread(self._open)
@@ -190,7 +193,7 @@ class LlmClient:
         """Return the names of the models that the endpoint lists at its address + ``below``, or its
         refusal.
         """
-        await self.opened()  # the import is not the endpoint's time
+        await self.opened()  # the SDK's import is not the endpoint's time
         try:
             async with asyncio.timeout(LIST_SECONDS):
                 return await self._next().models(below)
@@ -264,13 +267,14 @@ class LlmClient:
         return got
 
 
-# --- the interface of a provider ----------------------------------------------------------------------------
+# --- the SDK of a provider ----------------------------------------------------------------------------------
 
 
 def interface_of(provider: Provider) -> Callable[[Provider, str, int], ChatApi]:
     """Return the class for the provider's endpoint: OpenAIApi or AnthropicApi.
 
-    Call it with provider, base_url and the size of the connection pool. Imports the HTTP library.
+    Call it with provider, base_url and the size of the connection pool. Imports the SDK, which takes most of
+    a second.
     """
     if preset_for(provider).api == "anthropic":
         from kgnb.llm.anthropic_api import AnthropicApi
@@ -282,5 +286,5 @@ def interface_of(provider: Provider) -> Callable[[Provider, str, int], ChatApi]:
 
 
 def preload(provider: Provider) -> None:
-    """Import the HTTP library in a thread, so that its first request needn't wait for that."""
+    """Import the provider's SDK in a thread, so that its first request needn't wait for that."""
     threading.Thread(target=interface_of, args=(provider,), name="kgnb-sdk", daemon=True).start()

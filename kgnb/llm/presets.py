@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from fnmatch import fnmatchcase
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from kgnb.core.addresses import origin
+from kgnb.core.errors import SettingsError
 from kgnb.core.model import Provider
 
 STALE_DAYS = 183
@@ -150,3 +152,9 @@ def preset_named(name: str) -> Preset:
 def _file() -> Mapping[str, Any]:
     """Return the tables of presets.toml; cached."""
     return tomllib.loads(Path(__file__).with_name("presets.toml").read_text("utf-8"))
+
+
+def checked_interface(provider: Provider) -> None:
+    """Raise SettingsError when the provider's SDK isn't installed."""
+    if preset_for(provider).api == "anthropic" and find_spec("anthropic") is None:
+        raise SettingsError("provider.no_sdk", provider=provider.name)

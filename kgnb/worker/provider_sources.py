@@ -22,7 +22,7 @@ from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import ProviderOptions
 from kgnb.core.settings import Settings
 from kgnb.llm.local import PROVIDER as LOCAL
-from kgnb.llm.presets import preset_for, preset_named, presets
+from kgnb.llm.presets import checked_interface, preset_for, preset_named, presets
 
 
 def environment_provider(settings: Settings) -> Provider | None:
@@ -138,6 +138,7 @@ def check_usable(provider: Provider) -> None:
     if lacks_key(provider):
         raise SettingsError("provider.no_key", provider=provider.name)
     checked_keys(provider)
+    checked_interface(provider)
 
 
 def lacks_key(provider: Provider) -> bool:

@@ -18,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
 from pydantic import SecretStr
@@ -638,12 +637,12 @@ async def test_where_a_provider_is_asked(
 ) -> None:
     seen: list[str] = []
 
-    async def send(_self: object, _method: str, url: Any, **_options: object) -> Any:
-        seen.append(str(url))
-        raise aiohttp.ClientConnectionError
+    async def send(_self: object, request: Any, **_options: object) -> Any:
+        seen.append(str(request.url))
+        return http_client.httpx2.Response(404, request=request)
 
-    monkeypatch.setattr(aiohttp.ClientSession, "_request", send)
-    await failing(client(url, name=name, tries=1), kind=ProviderDown)
+    monkeypatch.setattr(http_client.httpx2.AsyncClient, "send", send)
+    await failing(client(url, name=name), kind=RequestRejected)
     assert seen[0] == asked
 
 
@@ -714,13 +713,13 @@ def test_a_socks_proxy_without_its_package_is_refused_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     only_proxies(monkeypatch, ALL_PROXY="socks5://127.0.0.1:7890")
-    monkeypatch.setitem(sys.modules, "aiohttp_socks", None)
-    with pytest.raises(SettingsError, match=r"pip install aiohttp-socks.*HTTPS_PROXY"):
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    with pytest.raises(SettingsError, match=r"pip install socksio.*HTTPS_PROXY"):
         client("https://llm.invalid/v1")
 
 
 async def test_a_socks_proxy_is_used_and_resolves_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("aiohttp_socks")
+    pytest.importorskip("socksio")
     wanted: list[bytes] = []
 
     async with Scripted(OK) as llm:

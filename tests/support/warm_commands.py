@@ -151,6 +151,7 @@ def _keep(asked: dict[str, Any], given: int, out: int, err: int, end: int) -> No
 if __name__ == "__main__":
     import aiohttp  # noqa: F401
     import neo4j  # noqa: F401
+    import openai.resources.chat  # noqa: F401
     import pydantic_settings  # noqa: F401
     import redis.asyncio  # noqa: F401
     import sqlalchemy  # noqa: F401
