@@ -196,6 +196,18 @@ def test_a_name_longer_than_the_books_is_found_where_no_other_is(page: Any) -> N
     assert texts("en")["explorer.no_match_yet"] in find(page, "Estella Havisham")
 
 
+def test_two_names_give_what_joins_them_and_a_number_its_chapter(page: Any) -> None:
+    assert "ever the best of friends" in find(page, "Pip and Joe")
+    assert page.inner_text("#panel h2") == "Joe · Pip"
+    find(page, "joe, estella")
+    assert page.inner_text("#panel h2") == "Joe → Estella", "the way between two without a tie"
+    find(page, "chapter 3")
+    assert page.evaluate("document.getElementById('chapter').value") == "2"
+    assert texts("en")["explorer.no_match_yet"] in find(page, "Joe Estella"), "who isn't known yet"
+    find(page, "Pip")
+    assert "1–3" in page.inner_text("#panel"), "the chapters by number"
+
+
 def test_relatives_come_first_and_two_know_each_other_since_their_first_tie(
     browser: Any, tmp_path: Path
 ) -> None:

@@ -155,7 +155,7 @@ function Card(model, canvas, view, hooks, say, corrections) {
     var o = data.others[index], at = o.at.filter(function (c) { return c <= model.now; });
     panel.appendChild(el("h2", o.name));
     panel.appendChild(el("p", [say(o.kind.toLowerCase()), o.type].filter(Boolean).join(" · "), "meta"));
-    panel.appendChild(marks(at));
+    panel.append(marks(at), spans(at));
     if (model.known(o.description)) panel.appendChild(el("p", model.known(o.description)));
     if (o.place !== undefined && data.others[o.place].at[0] <= model.now) chips(say("location"), [{ text: data.others[o.place].name }], function () { hooks.other(o.place); });
     (o.quotes || []).filter(function (q) { return q[0] <= model.now; }).forEach(function (q) {
@@ -234,7 +234,18 @@ function Card(model, canvas, view, hooks, say, corrections) {
       var entity = model.entity(id), row = box.appendChild(el("div"));
       if (ids.length > 1) row.appendChild(person(id));
       row.appendChild(marks(entity.chapters));
+      if (ids.length === 1) panel.appendChild(spans(entity.chapters));
     });
+  }
+  // Chapter numbers in words, those that follow each other as a range.
+  function spans(chapters) {
+    var ranges = [];
+    chapters.forEach(function (c) {
+      var last = ranges[ranges.length - 1];
+      if (last && last[1] === c - 1) last[1] = c;
+      else ranges.push([c, c]);
+    });
+    return el("p", ranges.map(function (r) { return number(r[0]) + (r[0] < r[1] ? "–" + number(r[1]) : ""); }).join(say("comma")), "times");
   }
   function marks(chapters) {
     var box = el("span", undefined, "marks"), width = 100 / (model.last + 1);

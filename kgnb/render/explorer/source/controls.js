@@ -148,8 +148,27 @@
   // --- search
 
   var search = byId("search"), found = byId("found"), marked = 0;
+  // Two names, in any order: what joins them. A number: the book as of that chapter.
+  function asked() {
+    var text = search.value.trim(), words = text.split(/\s*(?:[,，、&]|[和与跟]|\band\b)\s*|\s+/), made = [], number = /^\D{0,9}(\d+)\D?$/.exec(text);
+    var c = data.chapters.findIndex(function (chapter) { return number ? chapter[0] === Number(number[1]) : text.length > 2 && chapter[1].startsWith(text); });
+    if (c >= 0) made.push({ text: say("as_of", { n: data.chapters[c][0] }), note: "", pick: function () { stop(); clear(); read(c); } });
+    for (var i = 1; i < words.length && !made.length; i++) {
+      var ends = [words.slice(0, i), words.slice(i)].map(function (some) { return model.search(some.join(" "), 1)[0]; });
+      if (ends.every(function (hit) { return hit && hit.rank < 3; }) && ends[0].id !== ends[1].id) made.push(between(ends[0].entity, ends[1].entity));
+    }
+    return made;
+  }
+  function between(one, two) {
+    var key = model.pairKey(one.id, two.id);
+    return { text: one.name + " · " + two.name, note: "", pick: function () {
+      if (model.pairs().has(key)) open(key, -1);
+      else { path(one.id); choose(two.id); }
+    } };
+  }
   function hits() {
-    return model.search(search.value).map(function (h) { return { text: h.entity.name, note: h.form === h.entity.name ? "" : h.form, pick: function () { choose(h.id); if (!view.way) canvas.centre(h.id); } }; })
+    var people = model.search(search.value);
+    return (people.length && people[0].rank < 3 ? [] : asked()).concat(people.map(function (h) { return { text: h.entity.name, note: h.form === h.entity.name ? "" : h.form, pick: function () { choose(h.id); if (!view.way) canvas.centre(h.id); } }; }))
       .concat(search.value.trim() ? model.others(search.value).slice(0, 6).map(function (i) {
         return { text: data.others[i].name, note: say(data.others[i].kind.toLowerCase()), pick: function () { other(i); } };
       }) : []);
