@@ -225,7 +225,7 @@ async def _reply(app: App, provider: Provider, model: str, prompt: Prompt, task_
         return done.text
 
     try:
-        await throttle.pauses.look(provider)
+        throttle.pauses.on_poll(await app.queue.poll([], [provider.name]), [provider])
         try:
             text = await ask_once()
         except ReplyUnparsable:

@@ -16,7 +16,7 @@ from kgnb.core import errors
 from kgnb.core.formatting import time_of_day
 from kgnb.core.messages import say
 from kgnb.core.model import Provider
-from kgnb.stores.queue.breaker import PAUSE_SECONDS, CircuitBreaker, ProviderState
+from kgnb.stores.queue.breaker import PAUSE_SECONDS, CircuitBreaker
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import PollResult
 from kgnb.worker.outages import Outages
@@ -43,14 +43,6 @@ class ProviderPauses:
         self.paused = self._pausing | poll.paused
         self._told &= self.paused
         self.breaker.update_limits(poll.limited, [p.name for p in providers], poll.sent_at)
-
-    async def look(self, provider: Provider) -> ProviderState:
-        """Read a provider's pause and rate limit without a poll, adopt them here, and return them. Raises
-        ServiceDown.
-        """
-        state = await self.breaker.state(provider.name)
-        self.paused = self.paused | {provider.name} if state.paused else self.paused - {provider.name}
-        return state
 
     async def tell_found(self, providers: Sequence[Provider]) -> None:
         """Log, once, each pause that others set: a node that does nothing says why. Raises ServiceDown."""

@@ -63,6 +63,13 @@ def breaker(link: RedisConnection) -> CircuitBreaker:
     return CircuitBreaker(link)
 
 
+async def look(redis: Redis, *breakers: CircuitBreaker) -> None:
+    """As a node's poll does."""
+    asked_at, left = time.monotonic(), await redis.pttl(LIMIT_PREFIX + NAME)
+    for one in breakers:
+        one.update_limits({NAME: left / 1_000} if left > 0 else {}, [NAME], asked_at)
+
+
 async def failures(breaker: CircuitBreaker, redis: Redis, count: int) -> list[bool]:
     """Failures each in a 30-second window of its own."""
     paused = []
@@ -201,11 +208,12 @@ async def test_a_rate_limit_is_shared_and_only_grows(
     assert other.seconds_limited(NAME) == 0
     state = (await other.states(["x", NAME]))[NAME]
     assert 100 < state.not_before - time.time() < 201
+    await look(redis, other)
     assert 100 < other.seconds_limited(NAME) <= 200
     await other.limit_rate(NAME, 50)
     assert other.seconds_limited(NAME) > 100
     await other.limit_rate(NAME, 600)
-    await breaker.state(NAME)
+    await look(redis, breaker)
     assert breaker.seconds_limited(NAME) > 500
     await CircuitBreaker(link).limit_rate(NAME, 30)  # knows nothing yet: the longer one stands
     assert await redis.pttl(f"kgnb:limit:{NAME}") > 500_000
@@ -227,10 +235,10 @@ async def test_a_rate_limit_that_somebody_lifts_is_over_on_every_node(
 ) -> None:
     other = CircuitBreaker(link)
     await breaker.limit_rate(NAME, 500)
-    await other.state(NAME)
+    await look(redis, other)
     await other.resume(NAME)
     assert breaker.seconds_limited(NAME) > 400  # until it looks
-    await breaker.state(NAME)
+    await look(redis, breaker)
     assert breaker.seconds_limited(NAME) == 0
 
 
@@ -428,7 +436,7 @@ async def test_a_replaced_key_lifts_no_other_pause(
 
 
 async def test_retry_after_0_counts_for_a_second_on_every_node(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit_rate, seconds = CircuitBreaker.limit_rate, list[float]()
 
@@ -446,22 +454,22 @@ async def test_retry_after_0_counts_for_a_second_on_every_node(
             await node.ask()
         assert seconds == [1]
         assert 0 < node.throttle.rate_wait(node.provider) <= 600
-        await other.throttle.breaker.states([other.provider.name])
+        await look(redis, other.throttle.breaker)
         assert 0 < other.throttle.rate_wait(other.provider) <= 600
         assert [n.throttle.limiter(n.provider).slots for n in (node, other)] == [4, 4]
 
 
 async def test_who_is_about_to_ask_waits_for_a_short_limit_and_hands_back_for_a_long_one(
-    redis_url: str, breaker: CircuitBreaker
+    redis_url: str, redis: Redis, breaker: CircuitBreaker
 ) -> None:
     async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         began = time.monotonic()
         await breaker.limit_rate(NAME, 1)
-        await node.throttle.breaker.states([node.provider.name])
+        await look(redis, node.throttle.breaker)
         await node.ask()
         assert time.monotonic() - began > 0.7
         await breaker.limit_rate(NAME, 100)
-        await node.throttle.breaker.states([node.provider.name])
+        await look(redis, node.throttle.breaker)
         with pytest.raises(RateReached):
             await node.ask()
         assert llm.stats.requests == 1

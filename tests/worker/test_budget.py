@@ -312,10 +312,10 @@ async def test_answers_are_shared_together(ledger: Ledger, redis_url: str) -> No
     async with FakeServer() as server, asking(redis_url, server.base_url, ledger=ledger) as node:
         for _ in range(20):
             await node.ask()
-        state = await node.throttle.pauses.look(node.provider)
+        state = await node.throttle.breaker.state(NAME)
         assert state.answer.answered_at == 0, "an answer costs no round trip of its own"
         await node.throttle.flush()
-        state = await node.throttle.pauses.look(node.provider)
+        state = await node.throttle.breaker.state(NAME)
         assert state.answer.answered_at > 0
 
 

@@ -192,19 +192,16 @@ class CircuitBreaker:
         """Learn which of ``providers`` are rate-limited, and for how many seconds, as Redis had it at
         ``asked_at`` (time.monotonic())."""
         for name in providers:
-            self._update_limit(name, limited.get(name, 0.0), asked_at)
-
-    def _update_limit(self, name: str, seconds: float, asked_at: float) -> None:
-        if seconds > 0:
-            self._limited[name] = max(time.monotonic() + seconds, self._limited.get(name, 0.0))
-        elif self._limited_at.get(name, -math.inf) < asked_at:  # over, or lifted by somebody
-            self._limited.pop(name, None)
+            if (seconds := limited.get(name, 0.0)) > 0:
+                self._limited[name] = max(time.monotonic() + seconds, self._limited.get(name, 0.0))
+            elif self._limited_at.get(name, -math.inf) < asked_at:  # over, or lifted by somebody
+                self._limited.pop(name, None)
 
     def seconds_limited(self, provider: str) -> float:
         """Return the seconds until ``provider``'s rate limit ends, 0.0 for no limit, as far as this node
         knows (no round trip).
 
-        Other nodes' limits arrive with :meth:`states` and :meth:`update_limits`.
+        Other nodes' limits arrive with :meth:`update_limits`.
         """
         return max(0.0, self._limited.get(provider, 0.0) - time.monotonic())
 
@@ -214,11 +211,10 @@ class CircuitBreaker:
 
     async def states(self, providers: Sequence[str]) -> dict[str, ProviderState]:
         """Return provider → state (pause, rate limit, failures in a row), in one round trip; a state without
-        pause for an unknown name. Also learns other nodes' rate limits.
+        pause for an unknown name.
         """
         if not providers:
             return {}
-        asked_at = time.monotonic()
         commands: list[Command] = [("TIME",)]
         for name in providers:
             commands.append(("PTTL", PAUSE_PREFIX + name))
@@ -227,26 +223,7 @@ class CircuitBreaker:
         clock, *values = await self._connection.send_each(commands)
         now = clock[0] + clock[1] / 1e6
         replies = (_Reply(*reply) for reply in zip(*[iter(values)] * len(_Reply._fields), strict=True))
-        named = zip(providers, replies, strict=True)
-        return {name: self._read(name, now, reply, asked_at) for name, reply in named}
-
-    def _read(self, name: str, now: float, reply: _Reply, asked_at: float) -> ProviderState:
-        """Return a provider's state from Redis' replies, which any program may have written."""
-        count = max(0, int(_number(reply.failures)))
-        not_before = now + min(reply.limit_ms / 1_000, MAX_PAUSE) if reply.limit_ms > 0 else 0.0
-        self._update_limit(name, reply.limit_ms / 1_000, asked_at)
-        broken = isinstance(reply.answer, ServiceRefused)  # a key of the wrong type
-        answer = ProviderAnswer() if broken else _read_answer(reply.answer)
-        if reply.pause is None:
-            return ProviderState(failures=count, not_before=not_before, answer=answer)
-        noted, details = json_object(reply.pause).get("until"), json_object(reply.details)
-        left = reply.pause_ms / 1_000 if reply.pause_ms > 0 else _number(noted) - now
-        until = now + min(left if left > 0 else FAIL_TTL, MAX_PAUSE)
-        by_hand = details.get("by_hand") is True
-        reason = say("operate.paused_by_hand") if by_hand else str(details.get("reason") or "")
-        ours = details.get("until") == noted  # nobody wrote another pause over it
-        key, kind = (str(details.get(name) or "") if ours else "" for name in ("key", "kind"))
-        return ProviderState(until, reason, count, not_before, by_hand, key, kind, answer)
+        return {name: _read_state(now, reply) for name, reply in zip(providers, replies, strict=True)}
 
 
 class _Reply(NamedTuple):
@@ -258,6 +235,24 @@ class _Reply(NamedTuple):
     failures: Any
     limit_ms: int
     answer: Any
+
+
+def _read_state(now: float, reply: _Reply) -> ProviderState:
+    """Return a provider's state from Redis' replies, which any program may have written."""
+    count = max(0, int(_number(reply.failures)))
+    not_before = now + min(reply.limit_ms / 1_000, MAX_PAUSE) if reply.limit_ms > 0 else 0.0
+    broken = isinstance(reply.answer, ServiceRefused)  # a key of the wrong type
+    answer = ProviderAnswer() if broken else _read_answer(reply.answer)
+    if reply.pause is None:
+        return ProviderState(failures=count, not_before=not_before, answer=answer)
+    noted, details = json_object(reply.pause).get("until"), json_object(reply.details)
+    left = reply.pause_ms / 1_000 if reply.pause_ms > 0 else _number(noted) - now
+    until = now + min(left if left > 0 else FAIL_TTL, MAX_PAUSE)
+    by_hand = details.get("by_hand") is True
+    reason = say("operate.paused_by_hand") if by_hand else str(details.get("reason") or "")
+    ours = details.get("until") == noted  # nobody wrote another pause over it
+    key, kind = (str(details.get(name) or "") if ours else "" for name in ("key", "kind"))
+    return ProviderState(until, reason, count, not_before, by_hand, key, kind, answer)
 
 
 def _note_refusal(provider: str, reason: str, kind: str, *, certain: bool) -> list[Command]:
