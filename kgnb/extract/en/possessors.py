@@ -59,8 +59,8 @@ class Possessors:
 
     def __init__(self, masked: MaskedText) -> None:
         self._masked, self._text = masked, masked.text
-        self.ends = sentence_ends(masked.text)
-        """Offsets of the characters that end sentences, ascending."""
+        self.ends = [*sentence_ends(masked.text), len(masked.text)]
+        """Offsets of the characters that end sentences, ascending; the last is the end of the text."""
         self.paragraphs = Paragraphs(masked.text)
         self._genders: dict[str, str] = {}
 

@@ -22,9 +22,9 @@ from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import NAMED, PERSON, Frames, MaskedText, Mention, Statement
 from kgnb.extract.word_search import trie_pattern
 
-FAR, LAST_NAMED, OF_SEVERAL = 0.75, 0.5, 0.6
+FAR, LAST_NAMED = 0.75, 0.5
 """Factors on a confidence: the bearer is named elsewhere in the chapter; was named last of several equally
-likely; is one of "her daughters"."""
+likely."""
 
 _ADJECTIVE = "|".join(sorted(words.BEFORE_KIN))
 _ADJECTIVES = f"(?:(?:{_ADJECTIVE}),? (?:and )?)*"
@@ -91,31 +91,28 @@ class _Chapter:
         yield from self._of_couples()
         yield from self._of_wives()
         for _, frame, found in _FRAMES.matches(self._text, WINDOW):
-            yield from self._of_verb(frame.type, found, inverted=frame.inverted)
+            yield from self._of_verb(frame.type, found)
 
-    def _of_verb(self, kind: str, found: re.Match[str], *, inverted: bool) -> Iterator[Statement]:
-        """Yield the statement of a match of a verb ("Tom married Ann"): none or one. ``inverted``: the second
-        person comes first in the tie.
-        """
+    def _of_verb(self, kind: str, found: re.Match[str]) -> Iterator[Statement]:
+        """Yield the statement of a match of a verb ("Tom married Ann"): none or one."""
         if self._is_unreal(found.start(), found.end()):
             return
-        k = bisect_left(self._persons.ends, found.end())
-        last = self._persons.ends[k] if k < len(self._persons.ends) else len(self._text)
         if kind in ("LOVES", "HATES") and _TOLD.search(
             self._text, max(0, found.start() - WINDOW), found.start()
         ):
             return  # a belief about another person's feelings
         named = {m.entry.name for m in self._masked.within(*found.span())}
-        later = named | {m.entry.name for m in self._masked.within(found.end(), last)}  # she is none of them
+        later = named | {
+            m.entry.name for m in self._masked.within(found.end(), self._sentence(found.end())[1])
+        }  # she is none of them
         first, second = (self._persons.meant(found[g], found.start(g), later) for g in ("a", "b"))
         if not named or not first or not second or first.entry.name == second.entry.name:
             return  # of two pronouns both are doubtful
-        one, other = (second, first) if inverted else (first, second)
         label, sure = found[0].replace(PERSON, "").strip(" ,'s"), min(first.confidence, second.confidence)
         if self._is_far(first.start, found.start()) or self._is_far(second.start, found.start()):
             return
         proof = _at(first), found.span(), _at(second)
-        yield Statement(one.entry.name, kind, other.entry.name, label, proof, sure)
+        yield Statement(first.entry.name, kind, second.entry.name, label, proof, sure)
 
     def _of_couples(self) -> Iterator[Statement]:
         """Yield SPOUSE for two mentions "Mr. and Mrs. Dale"."""
@@ -237,8 +234,7 @@ class _Chapter:
             found = [(m, sure * LAST_NAMED) for m, sure in found if m.end <= start][-1:]
         if len(found) == 1 and (not noun[2] or found[0][1] == OF_FAMILY):
             bearer, sure = found[0]
-            sure *= owner.confidence * (OF_SEVERAL if noun[2] else 1)
-            owner = owner._replace(confidence=sure)
+            owner = owner._replace(confidence=sure * owner.confidence)
             yield from self._said(role, owner, [bearer], noun[1], (start, end), chained=False)
 
     def _likeliest(
@@ -259,14 +255,10 @@ class _Chapter:
 
     def _around(self, at: int) -> Sequence[Mention]:
         """Return the mentions in the sentence at ``at`` and in its neighbours of the same paragraph."""
-        k, n = bisect_left(self._persons.ends, at), len(self._persons.ends)
-        low, high = (
-            self._persons.paragraphs.start(at),
-            self._persons.paragraphs.end_of(self._persons.paragraphs.number(at)),
-        )
-        begin = max(low, self._persons.ends[k - 2] + 1 if k > 1 else 0)
+        paragraphs, (begin, end) = self._persons.paragraphs, self._sentence(at)
+        begin = max(paragraphs.start(at), self._sentence(begin - 1)[0])
         return self._masked.within(
-            begin, min(high, self._persons.ends[k + 1] if k + 1 < n else len(self._text))
+            begin, min(paragraphs.end_of(paragraphs.number(at)), self._sentence(end + 1)[1])
         )
 
     def _nearest(self, name: str, at: int) -> Mention:
@@ -311,19 +303,19 @@ class _Chapter:
                 proof = _at(owner), span, _at(bearer)
                 yield Statement(one.name, kind, other.name, noun, proof, owner.confidence)
 
+    def _sentence(self, at: int) -> tuple[int, int]:
+        """Return where the sentence at ``at`` begins, and the offset of the character that ends it."""
+        k = bisect_left(self._persons.ends, at)
+        ends = self._persons.ends[max(0, k - 1) : k + 1]
+        return (ends[0] + 1 if k else 0), ends[-1]
+
     def _is_far(self, start: int, at: int) -> bool:
         """Return whether ``at`` is more than one sentence behind ``start``."""
         return bisect_left(self._persons.ends, at) - bisect_left(self._persons.ends, start) > 1
 
     def _is_unreal(self, start: int, end: int) -> bool:
         """Return whether the sentence supposes, wishes, denies or asks the words at ``start``-``end``."""
-        k = bisect_left(self._persons.ends, start)
-        begin = self._persons.ends[k - 1] + 1 if k else 0
-        last = (
-            self._persons.ends[bisect_left(self._persons.ends, end)]
-            if bisect_left(self._persons.ends, end) < len(self._persons.ends)
-            else 0
-        )
+        begin, last = self._sentence(start)[0], self._sentence(end)[1]
         asked = self._text[last : last + 1] == "?"
         unreal = _UNREAL.search(self._text, begin, start) or _INVERTED.search(self._text, begin, start)
         return asked or unreal is not None
