@@ -57,7 +57,8 @@ class TestExplore:
     def test_runs_with_nothing_set_and_opens_what_is_finished(self, place: Place, python: str) -> None:
         first = executed(nbformat.read(NOTEBOOKS / "explore.ipynb", as_version=4), place, python)
         again = executed(nbformat.read(NOTEBOOKS / "explore.ipynb", as_version=4), place, python)
-        pages = [str(content) for kind, content in outputs(first) if kind == "text/html"]
+        bar, *pages = [str(content) for kind, content in outputs(first) if kind == "text/html"]
+        assert "<progress" in bar  # it reads a book the first time only
         assert pages == [str(content) for kind, content in outputs(again) if kind == "text/html"]
         assert len(pages) == 7  # books, top, find, neighbours, path, timeline, between
         assert "青石渡" in pages[0]
