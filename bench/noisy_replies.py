@@ -29,7 +29,7 @@ SCORES = ("recall", "precision", "merged", "false_merges")
 
 def extraction_of(text: str, lang: Any, answer: Callable[[str], str]) -> Extraction:
     """A chapter's extraction from the model's replies."""
-    from kgnb.core import chunking
+    from kgnb.book import chunking
     from kgnb.extract import evidence, merge_chunks, reply
 
     page = evidence.ChapterText(text)

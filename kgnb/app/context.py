@@ -13,7 +13,6 @@ from kgnb.core.errors import InputError, ServiceDown
 from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
 from kgnb.core.model import Usage
-from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
 from kgnb.core.shortages import has_shared_memory
 from kgnb.stores.embedded.connect import EmbeddedQueue, join_queue, open_queue
@@ -26,6 +25,7 @@ from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import graph_target, sql_target
 from kgnb.worker.budget import Budget
 from kgnb.worker.outages import Outages
+from kgnb.worker.process_pool import CpuPool
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.task_router import TaskRouter
 

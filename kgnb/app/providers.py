@@ -12,7 +12,6 @@ from pydantic import SecretStr
 
 from kgnb.app.context import App
 from kgnb.core.addresses import redacted_url
-from kgnb.core.api_keys import ApiKeys
 from kgnb.core.endpoint import checked_keys
 from kgnb.core.errors import InputError, SettingsError
 from kgnb.core.messages import say
@@ -21,6 +20,7 @@ from kgnb.core.provider_options import SECRET_OPTIONS, ProviderOptions, checked_
 from kgnb.llm.presets import preset_named
 from kgnb.stores.queue.breaker import PAUSE_SECONDS, ProviderState
 from kgnb.stores.queue.types import QueueName
+from kgnb.worker.api_keys import ApiKeys
 from kgnb.worker.provider_sources import check_name, check_url, environment_provider, lacks_key
 
 MAX_COLUMN, MAX_DISPLAY_NAME = 255, 100

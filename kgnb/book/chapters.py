@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kgnb.book import boilerplate, headings
+from kgnb.book import boilerplate, chunking, headings
 from kgnb.book.headings import Heading
 from kgnb.book.model import BookChapter
-from kgnb.core import chunking
 from kgnb.core.labels import Lang
 
 CHAPTER_BYTES = 60_000

@@ -12,9 +12,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from kgnb.book.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.book.markup import Attributes, TooMuchMarkup, elements, plain_tags, tokens
 from kgnb.book.model import Line
-from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
 
 MAX_PART = 64 * 1024 * 1024

@@ -16,9 +16,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from kgnb.book import encoding
+from kgnb.book.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.book.markup import MAX_TAGS, elements, plain_tags, tokens
 from kgnb.book.model import Line
-from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
 
 MAX_DOCUMENT = 32 * 1024 * 1024

@@ -11,7 +11,6 @@ from kgnb.book.model import Book
 from kgnb.core.labels import language_of
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Task
-from kgnb.core.process_pool import CpuPool, PoolRun
 from kgnb.core.process_tuning import release_memory
 from kgnb.extract import name_scan
 from kgnb.extract.model import NameEntry
@@ -19,6 +18,7 @@ from kgnb.extract.zh.dictionary import dictionary_file
 from kgnb.stores.ledger.books import LANGUAGE_CHAPTERS, digest
 from kgnb.stores.ledger.ledger import Ledger, run_on_ledger
 from kgnb.stores.targets import SqlTarget
+from kgnb.worker.process_pool import CpuPool, PoolRun
 
 if TYPE_CHECKING:
     from kgnb.worker.task_router import Route

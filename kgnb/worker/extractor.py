@@ -16,10 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
-from kgnb.core import chunking, errors
+from kgnb.book import chunking
+from kgnb.core import errors
 from kgnb.core.labels import Lang
 from kgnb.core.model import Novel, Prompt, Provider, Task, TaskConfig, Usage
-from kgnb.core.process_pool import CpuPool, SharedTuple
 from kgnb.extract import evidence, merge_chunks, reply, rules, second_reader
 from kgnb.extract.model import LISTS, Extraction, Flag, NameEntry
 from kgnb.extract.prompt import PromptBuilder
@@ -30,6 +30,7 @@ from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
 from kgnb.stores.queue.lease_renewer import Lease
 from kgnb.worker.batcher import Batcher
 from kgnb.worker.outages import Outages
+from kgnb.worker.process_pool import CpuPool, SharedTuple
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.throttle import ProviderThrottle
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from kgnb.core import errors
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, TaskStatus
-from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
 from kgnb.stores.queue.types import Claim, ClaimRequest, PollResult, QueueName, QueueState
 from kgnb.worker.backoff import Backoff, idle_seconds
 from kgnb.worker.chapter_worker import ChapterWorker, Outcome, Stores
 from kgnb.worker.extractor import ChapterExtractor
+from kgnb.worker.process_pool import CpuPool
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.slots import (
     SMOOTHING_CHAPTERS,

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from kgnb.core.addresses import origin
-from kgnb.core.api_keys import ApiKeys, SavedKey
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
@@ -19,6 +18,7 @@ from kgnb.core.safe_text import one_line
 from kgnb.core.settings import QUEUE_PREFIXES, Settings
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.types import QueueName
+from kgnb.worker.api_keys import ApiKeys, SavedKey
 from kgnb.worker.provider_sources import (
     check_not_shadowed,
     completed,

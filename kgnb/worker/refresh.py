@@ -23,11 +23,11 @@ from weakref import WeakValueDictionary
 from kgnb.core.errors import GraphConflict, InputError, ServiceError
 from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
-from kgnb.core.process_pool import PoolRun
 from kgnb.graph.model import Graph
 from kgnb.stores.ledger.graphs import StoredGraph, make_graph
 from kgnb.stores.ledger.ledger import Ledger, run_on_ledger
 from kgnb.stores.targets import GraphTarget, SqlTarget
+from kgnb.worker.process_pool import PoolRun
 
 if TYPE_CHECKING:  # with the Bolt driver, whose import takes as long as a short book's names
     from kgnb.stores.graph.store import GraphStore

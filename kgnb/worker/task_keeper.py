@@ -19,7 +19,6 @@ from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
 from kgnb.core.event_loop import at_once
 from kgnb.core.messages import say
 from kgnb.core.model import ACTIVE_STATUSES, RULES, STOPPED_STATUSES, Task, TaskStatus
-from kgnb.core.process_pool import CpuPool
 from kgnb.stores.ledger.task_lifecycle import Opening
 from kgnb.stores.queue.types import MAX_FAILURES, BuriedItem, Claim, QueueName
 from kgnb.worker.backoff import Backoff
@@ -27,6 +26,7 @@ from kgnb.worker.book_process import book_runner, freeze_names
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
+from kgnb.worker.process_pool import CpuPool
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.refresh import Refresh, Refreshes
 from kgnb.worker.task_router import TaskRouter

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from kgnb.app import graphs
 from kgnb.app.graphs import graph_counts, graph_of
-from kgnb.core.process_pool import CpuPool
 from kgnb.graph.project.projection import project
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
+from kgnb.worker.process_pool import CpuPool
 from tests.support.ledgers import execute, finish_task, new_task, opened
 
 

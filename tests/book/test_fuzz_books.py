@@ -14,13 +14,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kgnb.book import chapters as chapter_division
+from kgnb.book import chunking, epub, headings
 from kgnb.book import encoding as text_encoding
-from kgnb.book import epub, headings
 from kgnb.book.chapters import CHAPTER_BYTES
 from kgnb.book.markup import MAX_TAG, plain_tags
 from kgnb.book.model import Book
 from kgnb.book.reader import normalise, read_book
-from kgnb.core import chunking
 from kgnb.core.errors import InputError
 from tests.support.fuzzing import EXAMPLES, PIECES, SENTENCES, TEXTS, fuzz, grows_evenly
 

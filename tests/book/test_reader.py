@@ -11,11 +11,10 @@ from unittest import mock
 
 import pytest
 
-from kgnb.book import chapters, docx, headings
+from kgnb.book import chapters, chunking, docx, headings
 from kgnb.book import encoding as text_encoding
 from kgnb.book.model import Book
 from kgnb.book.reader import normalise, read_book, story_path
-from kgnb.core import chunking
 from kgnb.core.errors import InputError
 from tests.support.costs import memory
 from tests.support.fuzzing import grows_evenly

@@ -22,7 +22,6 @@ from kgnb.app.context import open_app
 from kgnb.app.provider_probe import probe_draft
 from kgnb.cli import providers as cli_providers
 from kgnb.cli.commands import make_parser
-from kgnb.core.api_keys import ApiKeys, origin
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import Language, texts
 from kgnb.core.model import Prompt, Provider
@@ -31,6 +30,7 @@ from kgnb.llm.client import LlmClient
 from kgnb.llm.fake.server import FakeServer
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
+from kgnb.worker.api_keys import ApiKeys, origin
 from kgnb.worker.provider_registry import ProviderRegistry
 from tests.support.commands import KEY, STORY, Llm, Place, llm
 from tests.support.engines import files_containing

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kgnb.core.process_pool import CpuPool
 from kgnb.extract.fork import beside
+from kgnb.worker.process_pool import CpuPool
 
 needs_forks = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has safe forks")
 

@@ -12,9 +12,9 @@ import redis
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kgnb.core.api_keys import ApiKeys
 from kgnb.core.model import beijing_now
 from kgnb.stores.ledger import tables as t
+from kgnb.worker.api_keys import ApiKeys
 from tests.support.cluster import QUEUE, Cluster
 from tests.support.commands import environment
 from tests.support.old_worker import HERO, through

@@ -18,7 +18,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
-from kgnb.core import chunking
+from kgnb.book import chunking
 from kgnb.core.labels import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Lang
 from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract import reply as replies

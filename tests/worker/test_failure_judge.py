@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 import sqlalchemy as sa
 
-from kgnb.core import chunking
+from kgnb.book import chunking
 from kgnb.core.errors import EndpointWrong, ProviderDown, ProviderError, RateLimited, RequestUnanswered
 from kgnb.core.model import Usage
 from kgnb.llm.client import TEST_PROMPT, Completion

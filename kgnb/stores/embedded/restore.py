@@ -18,8 +18,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
 
+from kgnb.book.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core import host
-from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
 from kgnb.core.files import read_json, write_json
 from kgnb.core.kaggle_inputs import find_input, holds_all_inputs, input_name

@@ -33,8 +33,8 @@ from neo4j.exceptions import (
 from kgnb.core.errors import InputError, ServiceDown, ServiceError, ServiceRefused
 from kgnb.core.event_loop import LoopThread
 from kgnb.core.safe_text import one_line
-from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.targets import GraphTarget
+from kgnb.stores.tls import is_untrusted_certificate
 
 M = TypeVar("M", bound=Callable[..., Coroutine[Any, Any, Any]])
 

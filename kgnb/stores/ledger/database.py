@@ -33,10 +33,10 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 from kgnb.book.model import text_hash
 from kgnb.core.errors import KgnbError, RowRefused, ServiceDown, ServiceError, ServiceRefused, TableMissing
 from kgnb.core.shortages import is_full
-from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.ledger import migrations, mysql
 from kgnb.stores.ledger.tables import JSON_OPTIONS
 from kgnb.stores.targets import SqlTarget
+from kgnb.stores.tls import is_untrusted_certificate
 
 P = ParamSpec("P")
 R = TypeVar("R")

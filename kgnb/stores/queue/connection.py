@@ -26,10 +26,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
-from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.embedded.data_folder import SOCKET
 from kgnb.stores.queue.cluster import Address, Cluster, pipelined
 from kgnb.stores.queue.types import Command, key_of
+from kgnb.stores.tls import is_untrusted_certificate
 
 ASYNC_CONNECTIONS = 2
 """With the lease renewer's one, three connections a node (in a cluster to each master)."""

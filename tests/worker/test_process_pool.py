@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from kgnb.core.process_pool import CpuPool, SharedTuple
 from kgnb.core.process_tuning import GC_THRESHOLD
+from kgnb.worker.process_pool import CpuPool, SharedTuple
 from tests.support.patience import SLOWEST
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from kgnb.core import chunking
+from kgnb.book import chunking
 
 ZH_END = "。！？…”』」）\n"
 
