@@ -601,9 +601,12 @@ def test_the_graph_follows_the_book_finished_last_unless_another_was_asked_for(
 
 def test_a_restart_does_not_hide_what_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     controller = PanelController(made(tmp_path))
+    monkeypatch.setattr(kgnb.Node, "is_alive", True)
+    monkeypatch.setattr(kgnb.Node, "state", "running")
     monkeypatch.setattr(controller.node, "start", lambda: None)
+    controller.use_settings(controller.settings_with({"slots": 3}))
     controller.show_message("已保存")
-    controller.restart()
+    controller.note_node()
     assert controller.message is not None
     assert controller.message.text == "已保存 节点已启动"
 

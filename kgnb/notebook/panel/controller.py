@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import CancelledError, Future
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
@@ -74,15 +71,13 @@ class PanelController:
         self._last_cluster: dict[str, Any] | None = None  # the newest, read by the node or by a command
         self._node_cluster: dict[str, Any] | None = None  # the node's newest
         self._last_name = ""
-        self._pending_settings: Settings | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._typed_fields: set[str] = set()
-        self._stopping = False
+        self._stopping = self._restarting = False
 
     def show_node(self, node: Node) -> None:
         """Switch to another node."""
         if node is not self.node:
-            self.node, self._pending_settings = node, None
+            self.node = node
             self._last_cluster = self._node_cluster = None
             self._typed_fields = set()
 
@@ -152,7 +147,6 @@ class PanelController:
         """
 
         def clicked(*_: Any) -> None:
-            self.remember_loop()
             self._message = None  # what was said before this click is over
             try:
                 action()
@@ -218,15 +212,9 @@ class PanelController:
 
     # --- the node
 
-    def remember_loop(self) -> None:
-        """Keep the main thread's event loop, on which a node may be started later."""
-        with suppress(RuntimeError):
-            if threading.current_thread() is threading.main_thread():
-                self._loop = asyncio.get_running_loop()
-
     def settings_with(self, changes: Mapping[str, Any]) -> Settings:
         """Return the node's settings with ``changes``. Raises SettingsError."""
-        now = self._pending_settings or self.node.settings
+        now = self.node.settings
         return Settings.load(**{name: getattr(now, name) for name in type(now).model_fields} | dict(changes))
 
     def use_settings(self, settings: Settings, *, typed: Iterable[str] = ()) -> None:
@@ -234,35 +222,31 @@ class PanelController:
 
         ``typed``: names of the fields that the user typed.
         """
-        self._pending_settings = settings
         self._typed_fields |= set(typed)
-        if self.node.is_alive:
+        self._stopping, self._restarting = False, self.node.is_alive
+        if self._restarting:
             self.node.stop(wait=False)
+        self.node.settings = settings
+        use_language(settings.lang)
+        self._last_cluster = self._node_cluster = None
+        if self._restarting:
+            self.node.start()  # as soon as the run before has left
             self.show_message(say("panel.restarting"), "warn")
         else:
-            self._take_settings()
             self.show_message(say("panel.settings_kept"))
 
-    def apply_pending(self) -> None:
-        """Called by the refresher: say when the node has left, and restart it if it has new settings."""
-        if self.node.is_alive:
-            return
-        if self._stopping and self._pending_settings is None:
+    def note_node(self) -> None:
+        """Say when a node that was told to stop has left, or one that was restarted runs; called by the
+        refresher.
+        """
+        if self._stopping and not self.node.is_alive:
+            self._stopping = False
             self.show_message(say("panel.stopped"))
-        self._stopping = False
-        if self._pending_settings is None:
-            return
-        self._take_settings()
-        if self._loop is not None and self._loop.is_running():
-            self._loop.call_soon_threadsafe(self.restart)  # only the main thread can handle signals
-        else:
-            self.restart()
-
-    def _take_settings(self) -> None:
-        assert self._pending_settings is not None
-        self.node.settings, self._pending_settings = self._pending_settings, None
-        use_language(self.node.settings.lang)
-        self._last_cluster = self._node_cluster = None
+        elif self._restarting and self.node.state == "running":
+            self._restarting = False
+            last = self.message
+            saved = last.text if last is not None and last.tone == "good" else ""
+            self.show_message(f"{saved} {say('panel.started')}".strip())
 
     def start(self) -> None:
         """Start the node. Raises InputError where it may not join a shared queue."""
@@ -271,17 +255,6 @@ class PanelController:
 
     def stop(self, *, now: bool = False) -> None:
         """Stop the node; a message says when it has left."""
-        self._stopping = True
+        self._stopping, self._restarting = True, False
         self.node.stop(now=now, wait=False)
         self.show_message(say("panel.stopping_now" if now else "panel.stopping"), "warn")
-
-    def restart(self) -> None:
-        """Start again with new settings; what was said of them stays."""
-        last = self.message
-        try:
-            self.start()
-        except KgnbError as error:
-            self.show_error(error)
-            return
-        if last is not None and last.tone == "good":
-            self.show_message(f"{last.text} {say('panel.started')}")

@@ -125,7 +125,6 @@ class Panel:
 
     def show_node(self, node: Node) -> None:
         """Show this node; builds the widgets again if they were closed."""
-        self.controller.remember_loop()
         self.controller.cell_watch.watch()
         with self._refreshing:
             if node is not self.controller.node or language() != self._language or self._closed:
@@ -258,7 +257,7 @@ class Panel:
             self._wake.wait(REFRESH_SECONDS)
             self._wake.clear()
             try:
-                self.controller.apply_pending()
+                self.controller.note_node()
                 self.refresh()
                 for name in _TABS:  # those that nobody has opened yet: a tab must open while a cell runs
                     self.tabs[name]
