@@ -66,6 +66,6 @@ async def wait_until_released(app: App, queues: Sequence[QueueName], task_id: in
     """
     deadline = time.monotonic() + app.settings.lease_seconds + LET_GO_SECONDS
     while time.monotonic() < deadline:
-        if not await app.queue.is_leased(queues, task_id):
+        if all(lease.task_id != task_id for lease in await app.queue.leases(queues)):
             return
         await asyncio.sleep(POLL_SECONDS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 from kgnb.core.errors import ServiceRefused
@@ -73,16 +72,6 @@ class QueueInspector:
         raw = await self.connection.send_one(("HGETALL", queue.own_key("dead")))
         items = (DeadItem.read(queue, member, entry) for member, entry in hash_fields(raw).items())
         return sorted(items, key=lambda dead: dead.at)
-
-    async def is_leased(self, queues: Sequence[QueueName], task_id: int) -> bool:
-        """Return whether any node has an unexpired lease of the task or of one of its chapters in these
-        queues.
-        """
-        seconds, micro = await self.connection.send_one(("TIME",))
-        now = int(seconds) * 1_000 + int(micro) // 1_000
-        commands: list[Command] = [("ZRANGEBYSCORE", q.own_key("lease"), f"({now}", "+inf") for q in queues]
-        members = chain(*await self.connection.send(commands))
-        return any(parse_member(m.decode("utf-8", "replace"))[1] == task_id for m in members)
 
     async def unanswered_queues(self, queues: Sequence[QueueName], task_id: int) -> list[QueueName]:
         """Return those of ``queues`` in which a node has leased a fresh item of the task, and may be about to
@@ -164,14 +153,13 @@ class QueueInspector:
         return seen
 
     async def leases(self, queues: Sequence[QueueName]) -> list[LeaseInfo]:
-        """Return the leases in these queues, each with its node, task id and chapter id (0 for a task's); a
-        queue of the wrong type has none.
+        """Return the leases in these queues, each with its node, task id and chapter id (0 for a task's).
+
+        A dead node's are among them until the next poll after their end.
         """
         found = []
-        held = await self.connection.send_each([("HGETALL", queue.own_key("held")) for queue in queues])
+        held = await self.connection.send([("HGETALL", queue.own_key("held")) for queue in queues])
         for queue, raw in zip(queues, held, strict=True):
-            if isinstance(raw, ServiceRefused):
-                continue
             for member, value in hash_fields(raw).items():
                 kind, task_id, chapter_id = parse_member(member)
                 record = parse_json(value)
