@@ -28,6 +28,7 @@ from kgnb.extract.evidence import letters
 from kgnb.graph.ask.answers import Answer
 from kgnb.graph.ask.question import read_question
 from kgnb.llm.fake.server import FakeServer
+from kgnb.render.answer_text import answer_lines
 
 WITHOUT_A_MODEL = ("who", "where", "when", "relation")
 
@@ -53,7 +54,8 @@ def said(answer: Answer) -> str:
 
 
 def shown(answer: Answer) -> str:
-    return "\n".join([said(answer), *(f"{one.text} {one.chapter}" for one in answer.passages)])
+    """What a terminal shows: sentences, quotes, passages, each with its chapter ("ch. 5" is chapter 5)."""
+    return "\n".join(answer_lines(answer)).replace("ch. ", "chapter ")
 
 
 def wrong_citations(answer: Answer, texts: dict[int, str], until: int) -> int:

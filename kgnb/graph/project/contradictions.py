@@ -78,7 +78,8 @@ def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
     """
     total = {edge: facts.odds for edge, facts in ties.items() if not facts.by_ai}
     kin = {edge: n for edge, n in total.items() if edge[1] in _KIN}
-    against = {edge: total.get((edge[2], edge[1], edge[0]), 0.0) for edge in total} | _contradictions(kin)
+    directed = (edge for edge in total if edge[1] not in SYMMETRIC_RELATIONS)
+    against = {edge: total.get((edge[2], edge[1], edge[0]), 0.0) for edge in directed} | _contradictions(kin)
     for edge, n in _other_spouses(ties).items():
         against[edge] += n
     return {edge for edge, n in total.items() if n < MIN_ODDS * (1 + against.get(edge, 0.0))}
