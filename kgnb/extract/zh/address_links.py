@@ -10,7 +10,8 @@ from itertools import chain, compress
 from typing import NamedTuple, Protocol
 
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.links import FEW, MOSTLY, ByForm, Link, Persons
+from kgnb.extract.zh.links import MOSTLY, ByForm, Link, Persons
+from kgnb.extract.zh.name_evidence import FEW
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.surnames import (
     called_by,

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import Candidate
+from kgnb.extract.zh.name_evidence import FEW, OFTEN
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.statements import Statement, Statements
@@ -33,12 +34,8 @@ Kinds = dict[str, float]
 """Kind of link → how good a one it is, up to 1."""
 Persons = Mapping[str, Candidate]
 
-FEW = 3
-"""Fewest mentions of a nickname before its bearer, and of a character with a title."""
 WORD = 1.5
 """Weight of a word from which on it is no given name that doesn't look like one."""
-LONGER_FORMS = 6
-"""Fewest mentions of a longer form of a name."""
 LONGEST = 5
 """Characters of the longest nickname."""
 SIGNIFICANT = 2.5
@@ -48,10 +45,8 @@ MOSTLY = 0.6
 """Share of a title's places before names that are one person's, of a title that is nobody else's."""
 
 
-SHARED = 5
-"""Fewest mentions of a given name behind the surname of another family, who have it, too."""
 OWN_SURNAME = 0.15
-"""Least share of a form with a surname before a name that seems to have one, as in names.py: 何云舒."""
+"""Least share of a form with a surname before a name that seems to have one: 何云舒."""
 
 
 class Link(NamedTuple):
@@ -149,7 +144,7 @@ def _with_surnames(found: ByForm, classifier: NameClassifier, persons: Persons, 
     alone = classifier.with_neighbours(longer)
     for given, fulls in longer.items():
         found.given.add(given)
-        often = {char for char, n in alone[given].left.items() if n >= SHARED}
+        often = {char for char, n in alone[given].left.items() if n >= OFTEN}
         shared = len(families & often - {surname_of(fulls[0])}) > 0 if given in persons else False
         for full in fulls if len(fulls) == 1 and not shared else ():  # of two families: neither's
             word = classifier.common_words.get(given, 0.0) >= WORD
@@ -239,7 +234,7 @@ def _longer_forms(
             everywhere[form[:size]] += n
         for form, n in forms.items():
             before, name = form[:size], form[size:]
-            if n < LONGER_FORMS or before in persons or before in given or not _can_precede(before, name):
+            if n < 2 * FEW or before in persons or before in given or not _can_precede(before, name):
                 continue
             char = classifier.frequency(before) * len(text)
             total = classifier.bigrams.count(before) if size == 2 else char

@@ -27,6 +27,7 @@ from kgnb.extract.zh.candidates import (
 from kgnb.extract.zh.clauses import Clauses, least_of
 from kgnb.extract.zh.introductions import is_full_name, words_across
 from kgnb.extract.zh.name_evidence import (
+    NAMED,
     acts_as_person,
     fixed_phrase_penalty,
     foreign_score,
@@ -43,8 +44,6 @@ SEED_CAP = 60
 """Occurrences of a seed that count for the log odds."""
 PSEUDO_COUNT = 200.0
 """Smoothing of the log odds, in characters."""
-LOW = -1.5
-"""Least log odds of one neighbour: what no seed has beside it is only unusual."""
 SURNAME_LIFT = 5.0
 """How much more often a surname precedes its bearer's name than it precedes anything."""
 MOST_OF_SIDE = 1.5
@@ -55,8 +54,6 @@ UNKNOWN_WORD = 0.8
 """Worth of a cohesive bigram that no dictionary knows and that no preposition of place precedes."""
 RARE = 1.0
 """Weight of a word from which on a character twice is no pet name."""
-LISTED = 1.5
-"""Worth of two lists that have a candidate beside a speaker."""
 RELATED = 0.75
 """Worth of a kin noun before a surnamed candidate (父亲何恭), twice at most."""
 FAMILY = 0.5
@@ -72,8 +69,6 @@ SHARED = 0.2
 """Most of a word's mentions outside the longer names that it begins, of one that is nobody's name."""
 LIKE_NAMES = 0.5
 """Least mean log odds of what precedes a dictionary's word that is a name."""
-COMMONEST = 3.2
-"""Weight of a word from which on it is nobody's given name."""
 SURE_SCORE = 1.8
 """Score of a candidate that others are learnt from."""
 
@@ -147,7 +142,7 @@ class NameClassifier:
         for name, candidate in self.candidates.items():
             related_to = 0 if name in self.common_words else min(kin[name], 2)  # 高兴的母亲
             wed = name + "嫂" in self.candidates  # 三斤嫂
-            candidate.score += LISTED * (name in listed) + RELATED * (related_to + wed)
+            candidate.score += NAMED * (name in listed) + RELATED * (related_to + wed)
             if name in self.common_words and self._is_name(candidate):
                 candidate.score += word_penalty(candidate, self.common_words) - min(0.0, form_score(name))
             surnamed = len(name) == 3 and surname_of(name) and self._is_unknown(name[1:], candidate)
@@ -206,7 +201,7 @@ class NameClassifier:
         ``usual``: prior in the language.
         """
         counts = pooled_counts(sides, SEED_CAP)
-        return log_odds(counts, self._priors, PSEUDO_COUNT, LOW, math.inf, usual)
+        return log_odds(counts, self._priors, PSEUDO_COUNT, -MOST_OF_SIDE, math.inf, usual)
 
     def _seeds(self) -> list[Candidate]:
         """Return the candidates from which the neighbours of names are learnt: speakers with a surname that
@@ -294,7 +289,6 @@ class NameClassifier:
             for w in persons
             if surname_of(w)
             and (len(w) == 3 or (w[:2] in words.COMPOUND_SURNAMES and len(w) == 4))
-            and self.common_words.get(w[-2:], 0.0) < COMMONEST
             and not is_role(w[-2:])
         }
 

@@ -11,6 +11,7 @@ from kgnb.extract.clustering import Names
 from kgnb.extract.name_index import NameIndex
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.address_links import (
+    NEAR,
     Votes,
     by_place,
     characters_with_titles,
@@ -22,13 +23,9 @@ from kgnb.extract.zh.given_places import telling
 from kgnb.extract.zh.links import Link, by_form
 from kgnb.extract.zh.names import NameClassifier
 from kgnb.extract.zh.sentences import sentence_ends
-from kgnb.extract.zh.sexes import Sexes
+from kgnb.extract.zh.sexes import SAMPLE, Sexes
 from kgnb.extract.zh.surnames import called_by, family_of, head_of, is_full, is_rank, is_role, surname_of
 
-WINDOW = 800
-"""Characters of a co-occurrence window: about a scene's page."""
-SAMPLE = 300
-"""Places of a name that are looked at."""
 SURE = ("字", "姓", "号")
 """Links that say by themselves that two names are one person's."""
 _WHOSE = "你我他她咱您"
@@ -100,7 +97,7 @@ class People:
         """Courtesy names, and the same behind surnames."""
         characters = characters_with_titles(classifier, filter(self._is_own, self._named()))
         self.offsets = self._locate((*characters, *titles_of(classifier, persons)))
-        self.index = NameIndex(self.offsets, sentence_ends(text, speech=True), WINDOW)
+        self.index = NameIndex(self.offsets, sentence_ends(text, speech=True), NEAR)
         self.sexes = Sexes(text, self.offsets)
         self.groups = self._groups()
         self.titles_of_many = found.of_many | shared_titles(self)
