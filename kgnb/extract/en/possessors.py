@@ -65,21 +65,16 @@ class Possessors:
         self._genders: dict[str, str] = {}
 
     def of(self, phrase: re.Match[str], bearers: set[str]) -> list[Possessor]:
-        """Return the possessor in a phrase, as a list of one; [] if unknown or one of ``bearers`` (names).
+        """Return the possessors in a phrase; [] if unknown or ``bearers`` (names).
 
-        ``phrase``: a match with a group "named", "whose" or "has" that holds a person, or with a group
-        "pronoun" ("her").
+        ``phrase``: a match with a group "named" that holds one person or several, or with a group "has" or
+        "pronoun" that holds a person or a pronoun ("her").
         """
-        groups = phrase.groupdict()
-        if (groups.get("named") or "").count(PERSON) > 1:
-            owners = self._masked.within(*phrase.span("named"))
-            return [Possessor(m.entry, m.start, NAMED) for m in owners if m.entry.name not in bearers]
-        for group in ("named", "whose", "has"):
-            if (words_ := groups.get(group)) is not None:
-                found = self.meant(words_ if group == "has" else PERSON, phrase.start(group), bearers)
-                return [found] if found else []
-        found = self.meant(phrase["pronoun"], phrase.start("pronoun"), bearers)
-        return [found] if found else []
+        group = next(group for group, words_ in phrase.groupdict().items() if words_)
+        people = self._masked.within(*phrase.span(group))
+        places = [(PERSON, m.start) for m in people] or [(phrase[group], phrase.start(group))]
+        found = (self.meant(word, at, bearers) for word, at in places)
+        return [one for one in found if one]
 
     def meant(self, word: str, at: int, others: set[str]) -> Possessor | None:
         """Return the person meant at offset ``at`` of the masked text; None if unknown or one of ``others``

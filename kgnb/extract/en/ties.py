@@ -36,10 +36,10 @@ _CAPITALS = (
 _KIN = re.compile(rf" ({trie_pattern([*ROLES, *_CAPITALS])})(s?)(?![\w-])(?!'s? (?!name))")
 _COUNTED = "(?:an?|one|two|three|four|five|several)"
 _OWNER = re.compile(
-    rf"(?:(?P<named>{PERSON})(?:'s?| s)|(?P<whose>{PERSON},? whose)"
+    rf"(?:(?P<named>{PERSON})(?:'s?| s|,? whose)"
     rf"|(?P<has>{PERSON}|\b[Hh]e|\b[Ss]he)(?:,? who)? (?:had|has) {_COUNTED}"
     rf"|(?<!\w)(?P<pronoun>(?i:his|her|my|your)))"
-    rf" (?P<chain>{_ADJECTIVES}{_NOUN}'s )?(?:{_ADJECTIVES}{_NOUN} (?:and|or) )?{_ADJECTIVES}$"
+    rf" (?:{_ADJECTIVES}{_NOUN} (?:and|or) )?{_ADJECTIVES}$"
 )
 _ARTICLE = re.compile(rf"(?<=[\s(—-])(?<!\bno )(?<!\bnot )(?:(?:the|an?) )?{_ADJECTIVES}$")
 _TRADE = "|".join(sorted(words.TRADES))
@@ -140,9 +140,9 @@ class _Chapter:
         if (role := ROLES.get(title)) and role.kin and title != mention.form.lower():
             begin = max(0, mention.start - WINDOW)
             owner = _OWNER.search(self._text, begin, mention.start)
-            for one in self._persons.of(owner, {mention.entry.name}) if owner and not owner["chain"] else ():
+            for one in self._persons.of(owner, {mention.entry.name}) if owner else ():
                 span = owner.start() if owner else begin, mention.end
-                yield from self._said(role, one, [mention], title, span, chained=False)
+                yield from self._said(role, one, [mention], title, span)
 
     def _of_noun(self, noun: re.Match[str]) -> Iterator[Statement]:
         """Yield the relations between the possessors of a noun and the bearers that the frames find beside
@@ -153,7 +153,7 @@ class _Chapter:
         phrase = owner or (_ARTICLE.search(self._text, begin, noun.start() + 1) if of else None)
         if phrase is None or (of and of[0].startswith(" to ") and phrase[0].startswith(("a ", "an "))):
             return  # he was a father to her
-        end, chain = of.end() if of else end, bool(owner and owner["chain"])
+        end = of.end() if of else end
         for frame in _FRAMES.tables["bearers"]:
             before = frame.before.search(self._text, begin, phrase.start()) if frame.before else None
             after = frame.after.match(self._text, end)
@@ -170,9 +170,9 @@ class _Chapter:
             for named, possessor in self._ends(group, of or phrase, role, many=many):
                 facts = self._facts(possessor.entry)
                 bearers = [m for m in named if not doubtful or of_family(self._facts(m.entry), facts, role)]
-                yield from self._said(role, possessor, bearers, noun[1], (start, stop), chained=chain)
+                yield from self._said(role, possessor, bearers, noun[1], (start, stop))
             return
-        if role.kin and not chain and not (owner and owner["has"]):
+        if role.kin and not (owner and owner["has"]):
             yield from self._of_bare_noun(role, noun, of or phrase, phrase.start(), end)
 
     def _ends(
@@ -235,7 +235,7 @@ class _Chapter:
         if len(found) == 1 and (not noun[2] or found[0][1] == OF_FAMILY):
             bearer, sure = found[0]
             owner = owner._replace(confidence=sure * owner.confidence)
-            yield from self._said(role, owner, [bearer], noun[1], (start, end), chained=False)
+            yield from self._said(role, owner, [bearer], noun[1], (start, end))
 
     def _likeliest(
         self, role: Role, owner: NameEntry, people: Iterable[Mention]
@@ -286,22 +286,17 @@ class _Chapter:
         bearers: Sequence[Mention],
         noun: str,
         span: tuple[int, int],
-        *,
-        chained: bool,
     ) -> Iterator[Statement]:
-        """Yield a statement for each of ``bearers`` as ``owner``'s ``role``. ``chained``: behind another kin
-        noun, so that only FAMILY is certain.
-        """
-        kind, inverted = ("FAMILY", False) if chained else (role.type, role.inverted)
-        if not role.kin and (chained or self._is_far(owner.start, span[0])):
+        """Yield a statement for each of ``bearers`` as ``owner``'s ``role``."""
+        if not role.kin and self._is_far(owner.start, span[0]):
             return
         if role.type == "SPOUSE" and self._persons.gender(owner.entry) == role.gender != "":
             return
         for bearer in bearers:
-            one, other = (bearer.entry, owner.entry) if inverted else (owner.entry, bearer.entry)
+            one, other = (bearer.entry, owner.entry) if role.inverted else (owner.entry, bearer.entry)
             if one.name != other.name:
                 proof = _at(owner), span, _at(bearer)
-                yield Statement(one.name, kind, other.name, noun, proof, owner.confidence)
+                yield Statement(one.name, role.type, other.name, noun, proof, owner.confidence)
 
     def _sentence(self, at: int) -> tuple[int, int]:
         """Return where the sentence at ``at`` begins, and the offset of the character that ends it."""
