@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kgnb.app.build_result import BuildResult, book_figures
-from kgnb.app.context import App, open_to_look
+from kgnb.app.context import App, open_for_task, open_to_look
+from kgnb.app.tasks import find_task
 from kgnb.core.errors import InputError
+from kgnb.core.model import Task
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded import restore
 from kgnb.stores.ledger.task_stats import BookTask, FinishedTask
@@ -129,6 +132,16 @@ async def find_task_id(settings: Settings, book: str | None) -> int:
     if len(fitting) > 1:
         raise InputError("cli.which_book", known=_known(fitting))
     return fitting[0].task_id
+
+
+@asynccontextmanager
+async def open_book(
+    settings: Settings, book: str | None, **services: bool
+) -> AsyncIterator[tuple[App, Task]]:
+    """Yield (app as of :func:`open_for_task`, task that ``book`` means as in :func:`find_task_id`)."""
+    number = await find_task_id(settings, book)
+    async with open_for_task(settings, number, **services) as app:
+        yield app, await find_task(app, number)
 
 
 async def find_task_and_names(

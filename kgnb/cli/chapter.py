@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from kgnb.app import chapters, context
-from kgnb.app.library import find_task_id
+from kgnb.app import chapters
+from kgnb.app.library import open_book
 from kgnb.cli.options import show
 from kgnb.core.messages import say
 from kgnb.core.safe_text import many_lines, one_line
@@ -23,8 +23,8 @@ SHOWN_CHARS = 80
 
 async def show_chapter(args: argparse.Namespace, settings: Settings) -> int:
     """Print one chapter's record; return 0."""
-    task = await find_task_id(settings, args.book)
-    async with context.open_for_task(settings, task, queue=False, graph=False) as app:
+    async with open_book(settings, args.book, queue=False, graph=False) as (app, named):
+        task = named.id
         if not (args.book or "").isdecimal():  # a book, whose newest task may have read few chapters
             task = await chapters.task_in_graph(app, task, args.chapter)
         found = await chapters.read_chapter(app, task, args.chapter, raw=args.raw)

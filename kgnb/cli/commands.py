@@ -125,8 +125,7 @@ def _add_names(commands: Commands[Parser]) -> None:
         json_option(one)
     _add_fix(commands)
     _add_ask(commands)
-    added = command(commands, "mcp", "mcp:mcp")
-    argument(added, "--http", type=options.whole(65_535), metavar="N", text="mcp_http")
+    command(commands, "mcp", "mcp:mcp")
 
 
 def _add_ask(commands: Commands[Parser]) -> None:
@@ -265,7 +264,7 @@ def _add_provider(parts: Commands[Parser]) -> None:
 def _add_kaggle(commands: Commands[Parser]) -> None:
     parts = family(commands, "kaggle")
     _add_init_and_push(parts)
-    for name in ("status", "logs", "output", "stop"):
+    for name in ("status", "logs", "output"):
         added = command(parts, name, f"kaggle:{name}", text=f"kaggle_{name}")
         argument(added, "kernel", metavar="OWNER/NAME", text="kaggle_kernel")
         if name in ("status", "logs"):

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from kgnb.app import context, cost, estimate
+from kgnb.app import cost, estimate
 from kgnb.app.estimate import Estimate
-from kgnb.app.library import find_task_id
+from kgnb.app.library import open_book
 from kgnb.app.local_model import open_to_work
 from kgnb.book.model import Book
 from kgnb.cli.options import show
@@ -23,9 +23,8 @@ from kgnb.render.table import Table, columns, rows
 
 async def show_cost(args: argparse.Namespace, settings: Settings) -> int:
     """Print what a task cost by model, and what the rest of it will; return 0."""
-    task = await find_task_id(settings, args.book)
-    async with context.open_for_task(settings, task, queue=False, graph=False) as app:
-        found = await cost.task_cost(app, task)
+    async with open_book(settings, args.book, queue=False, graph=False) as (app, task):
+        found = await cost.task_cost(app, task.id)
     return show(args, found, lambda: _cost_lines(found))
 
 
@@ -35,11 +34,11 @@ def _cost_lines(found: dict[str, Any]) -> list[str]:
     head = say("cost.head", task=found["task_id"], name=one_line(found["name"]), **counts)
     lines = [head, *terminal.plain_lines(terminal.Rows(_models_table(found)))]
     for what, counted in (("wasted", "requests"), ("left", "chapters")):
-        part = found[what]
-        if part[counted] and part["prompt_tokens"] is not None:
-            tokens = compact(part["prompt_tokens"] + part["completion_tokens"])
-            key = f"cost.{what}" if part["cost"] is None else f"cost.{what}_money"
-            facts = {counted: part[counted], "tokens": tokens, "money": money(part["cost"] or 0)}
+        usage = found[what]
+        if usage[counted] and usage["prompt_tokens"] is not None:
+            tokens = compact(usage["prompt_tokens"] + usage["completion_tokens"])
+            key = f"cost.{what}" if usage["cost"] is None else f"cost.{what}_money"
+            facts = {counted: usage[counted], "tokens": tokens, "money": money(usage["cost"] or 0)}
             lines.append(say(key, **facts))
     unpriced = [one["provider"] for one in found["models"] if one["cost"] is None and one["requests"]]
     if unpriced:

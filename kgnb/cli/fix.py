@@ -9,10 +9,8 @@ from pathlib import Path
 
 from pydantic_core import to_jsonable_python
 
-from kgnb.app import context
 from kgnb.app.corrections import apply, undo
-from kgnb.app.library import find_task_id
-from kgnb.app.tasks import find_task
+from kgnb.app.library import open_book
 from kgnb.cli.options import show
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
@@ -28,10 +26,9 @@ BY = "cli"
 
 async def fix(args: argparse.Namespace, settings: Settings) -> int:
     """Print a book's corrections, make or undo one, read or write a file of them; return the exit code."""
-    task = await find_task_id(settings, args.book)
     wanted = _wanted(args)
-    async with context.open_for_task(settings, task, queue=False) as app:
-        novel_id = (await find_task(app, task)).novel_id
+    async with open_book(settings, args.book, queue=False) as (app, found_task):
+        task, novel_id = found_task.id, found_task.novel_id
         if args.undo is not None:
             undone = await undo(app, novel_id, args.undo)
             return show(args, to_jsonable_python(undone), lambda: [undone_line(undone, task)])

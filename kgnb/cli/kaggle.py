@@ -58,22 +58,6 @@ async def output(args: argparse.Namespace, _: Settings) -> int:
     return options.OK
 
 
-async def stop(args: argparse.Namespace, _: Settings) -> int:
-    """Print that a run has ended and return 0; for a run under way raise InputError, which names the page
-    where a person stops it.
-    """
-    kernel = check_kernel(args.kernel)
-    async with KaggleClient() as client:
-        found = await client.status(kernel)
-    if found.over:
-        print(status_sentence(kernel, found))
-        return options.OK
-    # Kaggle's interface takes a session's number and gives it to nobody (Kaggle/kaggle-cli#1174, 2026-08).
-    owner, _slash, rest = kernel.partition("/")
-    page = f"https://www.kaggle.com/code/{owner}/{rest.partition('/')[0]}" if rest else "kaggle.com"
-    raise InputError("kaggle.stop_by_hand", kernel=kernel, page=page)
-
-
 # --- datasets
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 from kgnb.app import context, corrections, names
-from kgnb.app.library import find_task_and_names, find_task_id
+from kgnb.app.library import find_task_and_names, open_book
 from kgnb.app.names import BookNames
 from kgnb.app.tasks import find_task
 from kgnb.cli.options import show
@@ -23,13 +23,12 @@ BY = "cli"
 
 async def show_names(args: argparse.Namespace, settings: Settings) -> int:
     """Print a book's names and the decisions about them, or undo a decision; return 0."""
-    task = await find_task_id(settings, args.book)
-    if args.undo is not None:
-        async with context.open_for_task(settings, task, queue=False) as app:
-            done = await corrections.undo(app, (await find_task(app, task)).novel_id, args.undo)
-        return _show_change(args, task, done, undone_line(done, task), undone=True)
-    async with context.open_for_task(settings, task, queue=False, graph=False) as app:
-        found = await names.names_of(app, task, NAMED_LABELS if args.all else NAMED_LABELS[:1])
+    undoes = args.undo is not None
+    async with open_book(settings, args.book, queue=False, graph=undoes) as (app, task):
+        if undoes:
+            done = await corrections.undo(app, task.novel_id, args.undo)
+            return _show_change(args, task.id, done, undone_line(done, task.id), undone=True)
+        found = await names.names_of(app, task.id, NAMED_LABELS if args.all else NAMED_LABELS[:1])
     return show(args, [one.as_dict() for one in found.listed], lambda: _name_lines(found, args.top))
 
 

@@ -7,8 +7,7 @@ import asyncio
 import sqlite3
 
 from kgnb.app import context, transfer
-from kgnb.app.library import find_task_id
-from kgnb.app.tasks import find_task
+from kgnb.app.library import open_book
 from kgnb.cli import options
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
@@ -28,9 +27,7 @@ async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
     if chosen is None:
         raise InputError("cli.no_format", path=args.output, known=" ".join(FORMAT_OF_ENDING))
     check_place(args.output, chosen)
-    number = await find_task_id(settings, args.book)
-    async with context.open_for_task(settings, number, queue=False, graph=False) as app:
-        task = await find_task(app, number)
+    async with open_book(settings, args.book, queue=False, graph=False) as (app, task):
         await transfer.export(app, task.novel_id, chosen, args.output, args.until)
     print(options.written(args.output, chosen))
     return options.OK

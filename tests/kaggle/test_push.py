@@ -576,9 +576,7 @@ class TestRefused:
         assert stub.pushes() == []
 
 
-def test_status_logs_output_stop(
-    command: Command, stub: KaggleStub, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_status_logs_output(command: Command, stub: KaggleStub, capsys: pytest.CaptureFixture[str]) -> None:
     stub.statuses, stub.log = ["RUNNING"], "a line"
     kernel = "reader/some-notebook"
     assert command("status", kernel) == 0
@@ -589,8 +587,6 @@ def test_status_logs_output_stop(
     assert command("logs", kernel) == 0
     assert "kaggle logs -f reader/some-notebook" in capsys.readouterr().err
     stub.log = "a line"
-    with pytest.raises(InputError, match=r"https://www\.kaggle\.com/code/reader/some-notebook"):
-        command("stop", kernel)
     with pytest.raises(InputError, match=r"\.\./x"):
         command("status", "../x")
     capsys.readouterr()
