@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from kgnb.core.errors import InputError, ServiceDown
-from kgnb.core.event_loop import at_once
+from kgnb.core.event_loop import at_once, in_thread
 from kgnb.core.messages import say
 from kgnb.core.model import Usage
 from kgnb.core.settings import Settings
@@ -128,7 +129,7 @@ async def open_app(
     EngineError, ServiceDown and ServiceRefused.
     """
     await asyncio.to_thread(restore_data_folder, settings)
-    engine = await asyncio.to_thread(_open_engine, settings, queue and settings.embedded_redis, start)
+    engine = await in_thread(_open_engine, settings, queue and settings.embedded_redis, start)
     copy = RecordCopy(settings)
     try:
         app = _connect(settings, engine, queue)
@@ -143,7 +144,9 @@ async def open_app(
             engine.close()
 
 
-def _open_engine(settings: Settings, queue: bool, start: bool) -> EmbeddedQueue | None:
+def _open_engine(
+    settings: Settings, queue: bool, start: bool, given_up: threading.Event
+) -> EmbeddedQueue | None:
     """Make the data folder where it is needed; return the embedded queue, started or joined, None without
     one.
     """
@@ -151,7 +154,7 @@ def _open_engine(settings: Settings, queue: bool, start: bool) -> EmbeddedQueue 
         open_folder(settings.data)
     if not queue:
         return None
-    return open_queue(settings.data) if start else join_queue(settings.data)
+    return (open_queue if start else join_queue)(settings.data, given_up=given_up)
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from kgnb.app.context import App, open_app
 from kgnb.core.errors import InputError
+from kgnb.core.event_loop import in_thread
 from kgnb.core.messages import say
 from kgnb.core.provider_options import ProviderOptions
 from kgnb.core.safe_text import one_line
@@ -42,7 +42,7 @@ async def open_to_work(
     """
     server = None
     if _is_wanted(settings):
-        server = await _served(settings)
+        server = await in_thread(_serve, settings)
         settings = settings_of(settings, server)
         if keep:
             earlier, _kept[server.folder] = _kept.get(server.folder), server
@@ -59,15 +59,6 @@ async def open_to_work(
 def _is_wanted(settings: Settings) -> bool:
     """Return whether the settings ask for a model on this machine without naming a server."""
     return settings.provider_name.strip().lower() == PROVIDER and not settings.openai_base_url
-
-
-async def _served(settings: Settings) -> LocalServer:
-    """Return the running server of the settings' model; a cancelled caller ends the start."""
-    given_up = threading.Event()
-    try:
-        return await asyncio.to_thread(_serve, settings, given_up)
-    finally:
-        given_up.set()  # interrupted while the model loads: the thread ends, and the server with it
 
 
 def _serve(settings: Settings, given_up: threading.Event) -> LocalServer:

@@ -40,6 +40,19 @@ async def all_or_none(*calls: Coroutine[Any, Any, T]) -> list[T]:
     return [task.result() for task in tasks]
 
 
+async def in_thread(call: Callable[..., T], *given: object) -> T:
+    """Return ``call(*given, given_up)``, run in a thread.
+
+    ``given_up`` is set when the caller is cancelled: the thread is to end then, as the process's end waits
+    for it.
+    """
+    given_up = threading.Event()
+    try:
+        return await asyncio.to_thread(call, *given, given_up)
+    finally:
+        given_up.set()
+
+
 def new_loop() -> asyncio.AbstractEventLoop:
     """Return a new event loop, of uvloop if it is installed; the caller closes it."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import socket
 import stat
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +19,9 @@ import pytest
 import redis
 
 from kgnb.core.errors import ServiceDown
+from kgnb.core.event_loop import in_thread
 from kgnb.stores.embedded.connect import join_queue, open_queue
-from kgnb.stores.embedded.data_folder import SOCKET, DataFolder, open_folder, socket_path
+from kgnb.stores.embedded.data_folder import SOCKET, DataFolder, file_lock, open_folder, socket_path
 from kgnb.stores.embedded.supervisor import STARTS
 from kgnb.stores.process_id import is_alive
 from kgnb.stores.queue.connection import RedisConnection
@@ -109,6 +112,24 @@ def test_openers_at_the_same_moment_share_one_supervisor(data: Path) -> None:
     finally:
         for opener in openers:
             opener.communicate("")
+
+
+async def test_an_interrupt_while_it_opens_ends_the_waiting_at_once(data: Path) -> None:
+    ended = threading.Event()
+
+    def opening(given_up: threading.Event) -> None:
+        try:
+            open_queue(data, given_up=given_up)
+        finally:
+            ended.set()
+
+    with file_lock(open_folder(data).lock_file()) as lock:  # as of a supervisor that doesn't answer
+        assert lock is not None
+        task = asyncio.create_task(in_thread(opening))
+        await asyncio.sleep(0.2)
+        assert not ended.is_set()
+        task.cancel()
+        assert await asyncio.to_thread(ended.wait, 10)
 
 
 def test_who_only_looks_joins_and_starts_nothing(data: Path) -> None:

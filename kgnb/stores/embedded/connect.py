@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict
@@ -61,12 +62,18 @@ class EmbeddedQueue(Hold):
         self.close()
 
 
-def open_queue(data_dir: Path, *, start_timeout: float = 60.0, grace: float = GRACE) -> EmbeddedQueue:
+def open_queue(
+    data_dir: Path,
+    *,
+    start_timeout: float = 60.0,
+    grace: float = GRACE,
+    given_up: threading.Event | None = None,
+) -> EmbeddedQueue:
     """Start or join the queue of ``data_dir`` and wait for it. Blocks: async code uses a thread.
 
-    ``start_timeout`` and ``grace`` are seconds. Of all clients the one that starts the supervisor decides
-    ``grace``. Raises InputError when the folder can't be used, EngineError when the queue can't be started or
-    joined.
+    ``start_timeout`` and ``grace`` are seconds; nothing is waited for once ``given_up`` is set. Of all
+    clients the one that starts the supervisor decides ``grace``. Raises InputError when the folder can't be
+    used, EngineError when the queue can't be started or joined.
     """
     program = queue_program()
     for lack, facts in small_files():
@@ -76,7 +83,7 @@ def open_queue(data_dir: Path, *, start_timeout: float = 60.0, grace: float = GR
         place = socket_path(folder)
         hold = _hold(folder)
         try:
-            _start_or_join(folder, place, program, start_timeout, grace)
+            _start_or_join(folder, place, program, start_timeout, grace, given_up or threading.Event())
         except BaseException:
             os.close(hold)
             raise
@@ -85,7 +92,7 @@ def open_queue(data_dir: Path, *, start_timeout: float = 60.0, grace: float = GR
     return EmbeddedQueue(folder, hold, place)
 
 
-def join_queue(data_dir: Path) -> EmbeddedQueue | None:
+def join_queue(data_dir: Path, given_up: threading.Event | None = None) -> EmbeddedQueue | None:
     """Return the running queue of ``data_dir``; None if none runs or it doesn't answer in time. Nothing is
     started. Blocks.
 
@@ -95,6 +102,8 @@ def join_queue(data_dir: Path) -> EmbeddedQueue | None:
     deadline = time.monotonic() + JOIN_SECONDS
     try:
         while time.monotonic() < deadline and is_locked(folder.lock_file()):
+            if given_up is not None and given_up.is_set():
+                break
             if ask_server(place := socket_path(folder), b"PING") == b"+PONG\r\n":
                 return EmbeddedQueue(folder, _hold(folder), place)
             time.sleep(_POLL)
@@ -119,10 +128,12 @@ def _hold(folder: DataFolder) -> int:
     return hold
 
 
-def _start_or_join(folder: DataFolder, place: Path, program: str, seconds: float, grace: float) -> None:
+def _start_or_join(
+    folder: DataFolder, place: Path, program: str, seconds: float, grace: float, given_up: threading.Event
+) -> None:
     """Wait for the server, and start its supervisor when this process gets the folder's lock."""
     deadline, log_start = time.monotonic() + seconds, -1
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not given_up.is_set():
         with file_lock(folder.lock_file()) as lock:
             if lock is not None:
                 if log_start >= 0:  # the supervisor ended at once
