@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from kgnb.llm.local import PROVIDER as LOCAL
 from kgnb.render.progress_bar import tell_reading
-from kgnb.worker.provider_sources import settings_for
+from kgnb.worker.provider_sources import check_named
 
 if TYPE_CHECKING:
     from kgnb.app.api import BookGraph
@@ -63,8 +64,9 @@ def _settings(
 ) -> Settings:
     """Return the settings for a call of build; None, "" and False leave what is set elsewhere."""
     given: dict[str, Any] = {} if data is None else {"data": Path(data)}
-    if isinstance(provider, Provider):
-        given |= settings_for(provider)
+    if isinstance(provider, Provider) and not provider.is_rules:
+        check_named(provider)
+        given["provider"] = replace(provider, models=(str(model),)) if model else provider
     elif provider in (colab.PROVIDER, LOCAL):
         given["provider_name"] = provider
     given |= {"openai_model": str(model)} if model else {}

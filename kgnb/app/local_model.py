@@ -7,11 +7,13 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from kgnb.app.context import App, open_app
 from kgnb.core.errors import InputError
 from kgnb.core.event_loop import in_thread
 from kgnb.core.messages import say
+from kgnb.core.model import Provider
 from kgnb.core.provider_options import ProviderOptions
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
@@ -58,16 +60,19 @@ async def open_to_work(
 
 def _is_wanted(settings: Settings) -> bool:
     """Return whether the settings ask for a model on this machine without naming a server."""
-    return settings.provider_name.strip().lower() == PROVIDER and not settings.openai_base_url
+    named = settings.provider or Provider(settings.provider_name, settings.openai_base_url)
+    return named.lower_name.strip() == PROVIDER and not named.base_url
 
 
 def _serve(settings: Settings, given_up: threading.Event) -> LocalServer:
     """Fetch and start the settings' model; return its server. Blocks until ``given_up`` is set. Raises
     InputError, EngineError.
     """
+    models = settings.provider.models if settings.provider else ()
+    named = models[0] if models else settings.openai_model
     try:
-        fetched = fetch(settings.openai_model, given_up, log.warning)
-        model = find_model(str(fetched or settings.openai_model))
+        fetched = fetch(named, given_up, log.warning)
+        model = find_model(str(fetched or named))
     except InputError as error:
         running = [f"{name} ({', '.join(models[:3])})" for name, models in running_servers().items()]
         if error.key not in ("local.no_model", "local.not_found") or not running:
@@ -86,16 +91,11 @@ def settings_of(settings: Settings, server: LocalServer) -> Settings:
     fitting = ProviderOptions(
         max_output_tokens=engine.reply_tokens, timeout=TIMEOUT, max_in_flight=engine.slots
     )
-    told = settings.provider_options
-    own = fitting.merged(told.get(PROVIDER, ProviderOptions()))
-    changes = {
-        "openai_base_url": server.url,
-        "openai_api_key": server.key,
-        "openai_model": server.model.name,
-        "provider_options": {**told, PROVIDER: own},
-    }
+    options = fitting.merged(settings.provider_options.get(PROVIDER, ProviderOptions()))
+    own = Provider(PROVIDER, server.url, server.key, (server.model.name,), options)
+    changes: dict[str, Any] = {}
     if "chunk_chars" not in given:
         changes["chunk_chars"] = min(settings.chunk_chars, engine.chunk_chars)
     if not given & {"slots", "max_slots_per_provider"}:
         changes |= Settings.for_slots(engine.slots)
-    return settings.model_copy(update=changes)
+    return settings.with_provider(own, **changes)

@@ -29,6 +29,8 @@ def known_secrets(settings: Settings) -> dict[str, SecretStr]:
     found["REDIS_HOST"] = SecretStr(password_in(settings.redis_url.get_secret_value()))
     for provider, options in settings.provider_options.items():
         found |= {f"KGNB_PROVIDER_OPTIONS {provider} {i}": one for i, one in enumerate(options.secrets, 1)}
+    if settings.provider is not None:
+        found["Provider"] = settings.provider.api_key
     # Those of the environment too where the settings have others in their stead.
     found |= {f"${name}": value for name, value in environment_secrets().items()}
     return {name: value for name, value in found.items() if len(value) >= SHORTEST_SECRET}

@@ -24,6 +24,7 @@ from kgnb.core.errors import SettingsError
 from kgnb.core.host import Host, detect_host, variable
 from kgnb.core.kaggle_inputs import env_file, files_called, find_input
 from kgnb.core.messages import use_language
+from kgnb.core.model import Provider
 from kgnb.core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -132,19 +133,24 @@ def load_secrets(
     return found
 
 
-def load_settings(*, host: Host | None = None, **given: Any) -> tuple[Settings, Secrets]:
+def load_settings(
+    *, host: Host | None = None, provider: Provider | None = None, **given: Any
+) -> tuple[Settings, Secrets]:
     """Return (settings, secrets found), from ``given``, the environment and :func:`load_secrets`, in this
     order of precedence: what ``build``, ``open``, ``books``, Node and the command line start with.
+    ``provider`` stands in for the environment's.
 
     Sets the language, and logs once in a process why a source failed. Raises SettingsError for an invalid
     value and for a file that can't be read.
     """
     host = host or detect_host()
-    found = load_secrets(host=host, has_address="openai_base_url" in given)
+    found = load_secrets(host=host, has_address=provider is not None or "openai_base_url" in given)
     elsewhere = {name: one.value for name, one in found.items() if one.source != ENVIRONMENT}
     if host.kind == "colab":
         given = _of_colab(given, found)
     settings = Settings.load(**{**Settings.given_by(elsewhere), **given})
+    if provider is not None:
+        settings = settings.with_provider(provider)
     use_language(settings.lang)
     for trouble in found.troubles:
         if trouble.key == "secret.file_unreadable":

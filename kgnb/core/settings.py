@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     PositiveFloat,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     field_validator,
@@ -37,6 +38,7 @@ from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import usable_cpus
 from kgnb.core.messages import environment_language, say
+from kgnb.core.model import Provider
 from kgnb.core.provider_options import ProviderOptions, first_error, parse_options
 
 MANY_PROVIDERS = 100
@@ -218,6 +220,24 @@ class Settings(BaseSettings):
     cpu_workers: int | Literal["threads"] = Field(0, validation_alias="KGNB_CPU_WORKERS")
     """Processes for rules, pre-scan and refresh; 0 = the cores this process may use. "threads" starts none:
     where none can start or memory is short; the event loop then shares its core with them."""
+
+    _provider: Provider | None = PrivateAttr(None)
+
+    @property
+    def provider(self) -> Provider | None:
+        """The provider that a program gave as an object, in place of the one that OPENAI_… describe; None for
+        none.
+        """
+        return self._provider
+
+    def with_provider(self, provider: Provider, **changes: Any) -> Settings:
+        """Return these settings with ``provider`` and its options in place of the environment's, and
+        ``changes``: field → value.
+        """
+        own = {provider.lower_name: provider.options} if provider.options.model_fields_set else {}
+        made = self.model_copy(update={**changes, "provider_options": {**self.provider_options, **own}})
+        made._provider = provider
+        return made
 
     @field_validator("cpu_workers", mode="before")
     @classmethod

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -26,12 +25,14 @@ from kgnb.llm.presets import checked_interface, preset_for, preset_named, preset
 
 
 def environment_provider(settings: Settings) -> Provider | None:
-    """Return the provider that OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL and KGNB_PROVIDER_NAME describe,
-    completed by its preset.
+    """Return the provider that a program gave, else the one that OPENAI_BASE_URL, OPENAI_API_KEY,
+    OPENAI_MODEL and KGNB_PROVIDER_NAME describe, completed by its preset.
 
     None where neither address nor key is set, unless the name is that of a preset that needs no key. An
     unknown name without address gives a provider without address, so that its key goes nowhere.
     """
+    if settings.provider is not None:
+        return completed(settings.provider)
     needs_key = preset_named(settings.provider_name).needs_key
     if needs_key and not (settings.openai_base_url or settings.openai_api_key.get_secret_value()):
         return None
@@ -43,27 +44,6 @@ def environment_provider(settings: Settings) -> Provider | None:
             models=(settings.openai_model,) if settings.openai_model else (),
         )
     )
-
-
-def settings_for(provider: Provider) -> dict[str, Any]:
-    """Return the arguments of Settings.load that make ``provider`` the environment's own; {} for the rules.
-
-    Raises SettingsError for an invalid name or address, before a variable holds the address's password for a
-    verbose traceback to show.
-    """
-    if provider.is_rules:
-        return {}
-    check_name(provider.name)
-    if provider.base_url:
-        check_url(provider)
-    described = {
-        "provider_name": provider.name,
-        "openai_base_url": provider.base_url or preset_named(provider.name).base_url,
-        "openai_api_key": next(iter(provider.all_keys), SecretStr("")),
-        "openai_model": next(iter(provider.models), ""),
-    }
-    options = {provider.lower_name: provider.options} if provider.options.model_fields_set else {}
-    return described | ({"provider_options": options} if options else {})
 
 
 def completed(provider: Provider) -> Provider:
@@ -117,6 +97,15 @@ def check_name(name: str) -> None:
     bad = not name or len(name) > 100 or name.lower() == RULES or not name.isprintable()
     if bad or any(c.isspace() or c in ":,=/{}" for c in name):
         raise SettingsError("provider.bad_name", name=name)
+
+
+def check_named(provider: Provider) -> None:
+    """Raise SettingsError for the invalid name or address of a provider that a program gives: before a
+    variable holds the address's password, which a verbose traceback would show.
+    """
+    check_name(provider.name)
+    if provider.base_url:
+        check_url(provider)
 
 
 def check_url(provider: Provider) -> None:

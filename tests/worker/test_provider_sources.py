@@ -7,16 +7,17 @@ import pytest
 from pydantic import SecretStr
 
 from kgnb.core.errors import SettingsError
+from kgnb.core.known_secrets import known_secrets
 from kgnb.core.model import Provider
 from kgnb.core.provider_options import ProviderOptions, checked_options
 from kgnb.core.settings import Settings
 from kgnb.worker import provider_sources
 from kgnb.worker.provider_sources import (
+    check_named,
     check_not_shadowed,
     check_usable,
     completed,
     environment_provider,
-    settings_for,
     unknown_provider,
     why_unusable,
     with_options,
@@ -60,7 +61,7 @@ class TestTheEnvironmentsProvider:
     def test_a_login_in_an_address_is_in_no_frame_of_a_verbose_traceback(self) -> None:
         provider = Provider("mine", f"http://u:{LOGIN}@host/v1", models=("m",))
         with pytest.raises(SettingsError) as caught:
-            own(**settings_for(provider))
+            check_named(provider)
         told = TracebackException.from_exception(caught.value, capture_locals=True)
         assert caught.value.key == "provider.url_secret"
         assert LOGIN not in "".join(told.format())
@@ -172,11 +173,12 @@ class TestARowOfADataFolder:
 
 def test_a_provider_given_in_python_is_the_environments() -> None:
     given = Provider("kimi", api_key=KEY, options=ProviderOptions(api_keys=(SecretStr("b"),), timeout=60))
-    found = environment_provider(settings := Settings.load(**settings_for(given)))
+    settings = Settings.load(provider_name="deepseek", openai_api_key="sk-other").with_provider(given)
+    found = environment_provider(settings)
     assert found is not None
     told = with_options(found, ProviderOptions(), settings)
     assert (told.base_url, told.models) == ("https://api.moonshot.cn/v1", ("kimi-k3",))
     assert [k.get_secret_value() for k in told.all_keys] == [KEY.get_secret_value(), "b"]
     assert told.options.timeout == 60
     assert "canary" not in repr(settings)
-    assert settings_for(Provider("rules")) == {}
+    assert KEY in known_secrets(settings).values()
