@@ -13,6 +13,7 @@ from kgnb.app.shelf import ask_shelf
 from kgnb.app.tasks import find_task
 from kgnb.cli.options import show
 from kgnb.core.errors import InputError
+from kgnb.core.host import takes_colour
 from kgnb.core.settings import Settings
 from kgnb.graph.ask.answers import Answer
 from kgnb.render.answer_text import answer_lines, bold
@@ -31,7 +32,7 @@ async def ask(args: argparse.Namespace, settings: Settings) -> int:
             found = await ask_shelf(app, question, args.until)
     else:
         found = await _of_book(settings, number, question, args)
-    mark = bold if sys.stdout.isatty() and not settings.no_color else str
+    mark = bold if takes_colour(sys.stdout) else str
     return show(args, asdict(found), lambda: answer_lines(found, mark))
 
 

@@ -35,12 +35,12 @@ async def show_status(args: argparse.Namespace, settings: Settings) -> int:
         if args.json:
             _show_json(found, "")
         else:
-            terminal.show(terminal.status_page(found), color=not settings.no_color)
+            terminal.show(terminal.status_page(found))
         if app.settings is not settings and not found["tasks"]:
             warn(say("explore.no_record", place=settings.data.absolute()))
         return OK
     cancel_on_sigterm()
-    screen = Screen(color=not settings.no_color)
+    screen = Screen()
     try:
         await _watch(settings, _show_json if args.json else screen.show)
     except asyncio.CancelledError:
@@ -83,8 +83,7 @@ async def _watch(settings: Settings, show: Show) -> NoReturn:
 class Screen:
     """The status on the terminal's alternate screen, redrawn in place; off a terminal one below the other."""
 
-    def __init__(self, *, color: bool) -> None:
-        self._color = color
+    def __init__(self) -> None:
         self._last: Status | None = None
         self._live: Live | None = None
 
@@ -100,7 +99,7 @@ class Screen:
             print("\n".join(terminal.plain_lines(page)) + "\n", flush=True)
             return
         if self._live is None:
-            out = terminal.console(color=self._color)
+            out = terminal.console()
             self._live = Live(
                 console=out, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
             )
@@ -113,4 +112,4 @@ class Screen:
             return
         self._live.stop()
         if self._last is not None:
-            terminal.show(terminal.status_page(self._last), color=self._color)
+            terminal.show(terminal.status_page(self._last))

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from kgnb import __version__
 from kgnb.core.notebook_services import Kind, NotebookService, find_service
@@ -228,6 +228,11 @@ def _read_or_empty(path: Path) -> str:
 def variable(name: str) -> str:
     """Return an environment variable; "" if it is unset."""
     return os.environ.get(name, "")
+
+
+def takes_colour(out: IO[str]) -> bool:
+    """Return whether ``out`` is a terminal, and NO_COLOR (no-color.org) isn't set."""
+    return out.isatty() and not variable("NO_COLOR")
 
 
 def variables() -> Mapping[str, str]:

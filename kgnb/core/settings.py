@@ -90,8 +90,6 @@ class Settings(BaseSettings):
     empty data folder is filled from there."""
     lang: Literal["zh", "en"] = Field(default_factory=environment_language, validation_alias="KGNB_LANG")
     """Language of every text; by default the locale's, and Chinese where that says nothing."""
-    no_color: str = Field("", validation_alias="NO_COLOR")
-    """Any value turns off colours on a terminal (no-color.org)."""
 
     # --- logs and metrics
     log_level: LogLevel = Field("INFO", validation_alias="LOG_LEVEL")

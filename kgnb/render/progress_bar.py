@@ -131,7 +131,7 @@ def _terminal_bar(stack: ExitStack) -> Draw:
             drawn.append(f" {_line(step)}").append(f" · {_passed(began)}", "dim")
         return drawn
 
-    screen = console(color=True, file=sys.stderr)
+    screen = console(sys.stderr)
     stack.enter_context(log_setup.redirected(sys.stderr, cast("TextIO", FileProxy(screen, sys.stderr))))
     stack.enter_context(Live(console=screen, refresh_per_second=REFRESHES, get_renderable=line))
     return last.append

@@ -18,6 +18,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from kgnb.core.formatting import cut, zone
+from kgnb.core.host import takes_colour
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.render.status_view import Item, status_tables
@@ -41,9 +42,9 @@ _LEADING = ("id", "name", "title", "state", "progress")
 """Columns that need no heading to be understood; they come first where a row takes several lines."""
 
 
-def console(*, color: bool, file: IO[str] | None = None) -> Console:
+def console(file: IO[str] | None = None) -> Console:
     """Return a console on ``file`` (default: stdout) that shows texts as they are, without markup or
-    emoji codes. ``color``: whether a terminal gets colours; a file never does.
+    emoji codes; in colour where it :func:`takes_colour`.
     """
     out = file or sys.stdout
     is_terminal = out.isatty()
@@ -51,7 +52,7 @@ def console(*, color: bool, file: IO[str] | None = None) -> Console:
         file=out,
         force_terminal=is_terminal,
         force_jupyter=False,
-        color_system="auto" if color and is_terminal else None,
+        color_system="auto" if takes_colour(out) else None,
         width=None if is_terminal else PIPE_COLUMNS,
         markup=False,
         emoji=False,
@@ -62,13 +63,13 @@ def console(*, color: bool, file: IO[str] | None = None) -> Console:
 def plain_lines(page: RenderableType) -> list[str]:
     """Return the page as lines of text without colour; lines aren't wrapped."""
     text = io.StringIO()
-    console(color=False, file=text).print(page)
+    console(text).print(page)
     return [line.rstrip() for line in text.getvalue().splitlines()]
 
 
-def show(page: RenderableType, *, color: bool) -> None:
+def show(page: RenderableType) -> None:
     """Print the page: with rich's layout on a terminal, as plain lines into a pipe or file."""
-    out = console(color=color)
+    out = console()
     if out.is_terminal:
         out.print(page)
     else:

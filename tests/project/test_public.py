@@ -79,7 +79,7 @@ class TestEnvExample:
     def test_it_names_every_setting_once(self) -> None:
         named = re.findall(r"^# ([A-Z0-9_]+)=", self.TEXT, re.M)
         assert len(named) == len(set(named))
-        elsewhere = {"NO_COLOR", "XDG_CONFIG_HOME"}  # conventions of all programs, not kgnb's
+        elsewhere = {"XDG_CONFIG_HOME"}  # conventions of all programs, not kgnb's
         assert set(Settings.variables()) - elsewhere == set(named) - {"KGNB_SECRETS_DATASET"}
 
     def test_its_values_are_fit_for_use(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

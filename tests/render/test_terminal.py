@@ -35,7 +35,9 @@ def lines_of(status: dict[str, Any], width: int = 0, *, color: bool = False) -> 
         return terminal.plain_lines(page)
     out = io.StringIO()
     out.isatty = lambda: True  # type: ignore[method-assign]
-    console = terminal.console(color=color, file=out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_COLOR", "" if color else "1")
+        console = terminal.console(out)
     console.width = width
     console.print(page)
     return [line.rstrip() for line in out.getvalue().splitlines()]
