@@ -9,16 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kgnb.app import build as use_case
-from kgnb.app import context, transfer
+from kgnb.app import context
 from kgnb.app.local_model import open_to_work
 from kgnb.app.submit import plan, read, refresh_finished
 from kgnb.cli import options
-from kgnb.cli.cost import show_estimate
 from kgnb.cli.signals import cancel_on_sigterm
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
-from kgnb.render.export import check_place
 from kgnb.render.formats import format_of
 from kgnb.render.progress_bar import ProgressBar
 from kgnb.worker.throttle import pauses
@@ -28,11 +26,15 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
     """Build the book's graph and print what came of it; return 1 if chapters failed, else 0."""
     path = Path(args.book)
     if args.output:
+        from kgnb.render.export import check_place  # every format: a fifteenth of the imports
+
         check_place(args.output)
     # A list, emptied by pop(): the use case alone holds the text, until it is stored.
     books = [await read(path, args.title, args.author, args.edition_of)]
     cancel_on_sigterm()
     if args.estimate:
+        from kgnb.cli.cost import show_estimate
+
         with _pauses_untold():
             return await show_estimate(args, settings, books[0])
     output_format = format_of(args.output) or "html" if args.output else ""
@@ -43,6 +45,8 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
             )
             title = (await app.ledger.books.novel(result.novel_id)).title
             if args.output:
+                from kgnb.app import transfer
+
                 await transfer.export(app, result.novel_id, output_format, args.output)
     lines: list[str] = [say("cli.built", title=one_line(title), **result.facts())]
     if nobody := not (result.characters or result.failed):
