@@ -226,19 +226,6 @@ def with_surnames(parts: dict[str, NameParts]) -> dict[str, NameParts]:
     return {n: replace(p, is_surname=True) if n in behind else p for n, p in parts.items()}
 
 
-def likely_gender(forms: tuple[str, ...], text: str, ends: Iterable[int], least: int) -> str:
-    """Return the gender of a person, "m", "f" or "" for unknown: by titles, else by pronouns, else by first
-    names.
-
-    ``forms``: all names of the person; ``ends``: offsets in ``text`` at which occurrences of them end;
-    ``least``: number of following pronouns that decide. :func:`likely_sex` has the order of the evidence.
-    """
-    facts = name_facts(forms)
-    if facts.gender and not facts.titles.isdisjoint(words.MALE | words.FEMALE):
-        return facts.gender
-    return likely_sex(forms, pronoun_votes(text, ends), least)
-
-
 def likely_sex(forms: tuple[str, ...], votes: Counter[str], least: int) -> str:
     """Return the gender of a person, "m", "f" or "" for unknown, from counted pronouns.
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.paragraphs import Paragraphs
-from kgnb.extract.en.persons import likely_gender
+from kgnb.extract.en.persons import likely_sex, pronoun_votes
 from kgnb.extract.en.sentences import sentence_ends
 from kgnb.extract.en.writings import writings
 from kgnb.extract.model import NameEntry
@@ -190,7 +190,8 @@ class Possessors:
         in this chapter."""
         if entry.name not in self._genders:
             ends = (m.end for m in self.mentions[entry.name][:PRONOUNS])
-            self._genders[entry.name] = likely_gender((entry.name, *entry.aliases), self._text, ends, least=2)
+            votes = pronoun_votes(self._text, ends)
+            self._genders[entry.name] = likely_sex((entry.name, *entry.aliases), votes, least=2)
         return self._genders[entry.name]
 
     @cached_property

@@ -41,11 +41,9 @@ LONG_BOOK = 12
 short text hold few errors, and seldom say a thing twice."""
 LARGE_SHARE = 0.25
 """Share of a person's mentions with which a generic word is its alias, however few they are."""
-MAX_OWNERS = 60
-"""A word that is an alias of more names than this is ambiguous, without comparing every two of them."""
 MAX_COMPARED = 100
-"""Most names with which replies join a name that are compared with it: a bound for what made-up replies
-cost."""
+"""Most names with which replies join a name that are compared with it, or with each other: a bound for what
+made-up replies cost."""
 MAX_NAMES = 150
 """Most names that evidence gives one person: a bound likewise."""
 EPITHET_ODDS = math.log(9)
@@ -202,7 +200,7 @@ class Persons:
         persons.
         """
         by_name = {mention.name: mention for mention in mentions if mention.name != alias}
-        return len(by_name) > MAX_OWNERS or any(
+        return len(by_name) > MAX_COMPARED or any(
             self._are_distinct(one, other) for one, other in combinations(by_name.values(), 2)
         )
 
@@ -233,7 +231,7 @@ class Persons:
     def _may_be(self, owner: str, names: Collection[str]) -> bool:
         """Return whether a name is likely enough another name of the person of ``names``."""
         joined = self.evidence.joined_names[owner].intersection(names)
-        return len(joined) <= MAX_OWNERS and any(
+        return len(joined) <= MAX_COMPARED and any(
             self._odds((owner,), (name,))[0] > -self._least_odds for name in joined if self._is_clear(name)
         )
 
