@@ -147,7 +147,7 @@ def load_settings(
     found = load_secrets(host=host, has_address=provider is not None or "openai_base_url" in given)
     elsewhere = {name: one.value for name, one in found.items() if one.source != ENVIRONMENT}
     if host.kind == "colab":
-        given = _of_colab(given, found)
+        given = _of_colab(given, found, has_provider=provider is not None)
     settings = Settings.load(**{**Settings.given_by(elsewhere), **given})
     if provider is not None:
         settings = settings.with_provider(provider)
@@ -161,15 +161,19 @@ def load_settings(
     return settings, found
 
 
-def _of_colab(given: dict[str, Any], found: Secrets) -> dict[str, Any]:
+def _of_colab(given: dict[str, Any], found: Secrets, *, has_provider: bool) -> dict[str, Any]:
     """Return the given settings with what two words mean on Colab: data folder ``drive`` and provider
-    ``colab``.
+    ``colab``, which nobody is asked about where the caller ``has_provider``.
     """
     if str(given.get("data", "")) == colab.DRIVE_WORD:
         given = {name: value for name, value in given.items() if name != "data"} | colab.drive_settings()
     named = found.get("KGNB_PROVIDER_NAME")
     name = given.get("provider_name") or (named.value.get_secret_value() if named else "")
-    if name == colab.PROVIDER and not {"openai_base_url", "openai_api_key"} & given.keys():
+    if (
+        name == colab.PROVIDER
+        and not has_provider
+        and not {"openai_base_url", "openai_api_key"} & given.keys()
+    ):
         default = {} if "OPENAI_MODEL" in found else colab.default_model()
         given = default | given | colab.provider_settings()
     return given

@@ -23,6 +23,7 @@ from kgnb.book.reader import story_path
 from kgnb.core import colab, secrets
 from kgnb.core.errors import InputError
 from kgnb.core.host import Host, detect_host
+from kgnb.core.model import Provider
 from kgnb.core.settings import Settings
 from kgnb.notebook import node as nodes
 from kgnb.stores.embedded import record_copy
@@ -137,6 +138,10 @@ class TestProvider:
             load(provider_name="colab")
         own = load(provider_name="colab", openai_base_url="https://mine.example/v1", openai_api_key="k")
         assert own.openai_base_url == "https://mine.example/v1"
+        page.secrets["KGNB_PROVIDER_NAME"] = "colab"
+        mine = Provider("mine", "https://mine.example/v1", "k")  # type: ignore[arg-type]
+        given, _ = secrets.load_settings(host=HERE, provider=mine)
+        assert given.provider == mine, "nobody asks Colab"
 
 
 class TestUpload:
