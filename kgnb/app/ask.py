@@ -21,7 +21,6 @@ from kgnb.graph.ask.answers import (
     answer,
     chapter_asked,
     meant,
-    nearest_chapter,
     people_of,
     stranger_note,
 )
@@ -102,7 +101,6 @@ async def ask(book: BookAsked, question: str) -> Answer:
     named = (*book.query.chapter_titles.values(), *(one.text for one in search.every))
     if read.stranger and not read.near and not any(read.stranger in text for text in named):
         return Answer(question, note=stranger_note(read, book.query, book.until))
-    sentences = sentences or await asyncio.to_thread(nearest_chapter, read, search)
     checked = await asyncio.to_thread(_standing, sentences, book.record)
     sure = any(one.sure for one in sentences)
     found = await asyncio.to_thread(search.shown, BESIDE if sure else PASSAGES)

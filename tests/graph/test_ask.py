@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import doctest
-from typing import Any
 
 import pytest
 
 from kgnb.app import ask as ask_module
 from kgnb.extract.model import NameEntry
 from kgnb.graph.ask import passages as passages_module
-from kgnb.graph.ask.answers import Answer, answer, meant, nearest_chapter, stranger_note
+from kgnb.graph.ask.answers import Answer, answer, meant, stranger_note
 from kgnb.graph.ask.model_answer import later_names, verified
 from kgnb.graph.ask.passages import (
     PASSAGE_CHARS,
@@ -220,34 +219,6 @@ def test_nothing_is_said_that_is_known_only_later(text: str, shown: bool) -> Non
     found = [Passage(3, "那蒙面人一枪刺来，救了林冲的旧友。小乙与燕青都看呆了。")]
     said = verified([(text, ["那蒙面人一枪刺来"])], found, later_names(names, 30))
     assert bool(said) == shown
-
-
-@pytest.mark.parametrize(
-    ("question", "chapter"),
-    [
-        ("吕伯奢是在哪一回被杀的？", 4),
-        ("In which chapter does Charlotte marry?", 22),
-        ("In which chapter does Charlotte laugh?", 0),
-        ("谁杀了吕伯奢？", 0),  # whoever stands nearest need not be it
-    ],
-)
-def test_the_chapter_that_the_text_tells_it_in(question: str, chapter: int) -> None:
-    told = [
-        (3, "曹操与陈宫同行。吕伯奢出门沽酒。"),
-        (4, "伯奢回头看时，操挥剑砍杀吕伯奢于驴下。曹操收剑而去，操谓陈宫曰：“走。”"),
-        (22, "Charlotte was to marry Mr. Collins. Elizabeth was astonished."),
-        (30, "陈宫与众人说起当日之事，叹息良久，不肯再提，只道那一年路上杀了吕伯奢。"),
-    ]
-    graph = Graph()
-    for name in ("曹操", "陈宫", "吕伯奢", "Mr. Collins", "Charlotte", "Elizabeth"):
-        facts: dict[str, Any] = {"name": name, "chapters": [1]}
-        graph.nodes["Character", name] = GraphNode("Character", name, facts)
-    asked = read_question(question, GraphQuery(graph))
-    others = [(n, f"第{n}日，天晴无事，众人各自歇息。") for n in range(50, 90)]
-    search = Search(passages([*told, *others], asked.lang), asked_terms(asked))
-    found = nearest_chapter(asked, search)
-    assert [cited.chapter for one in found for cited in one.citations] == [chapter] * bool(chapter)
-    assert all(one.citations[0].quote in dict(told)[chapter] and not one.sure for one in found)
 
 
 def kin(*ties: tuple[str, str, str, str]) -> GraphQuery:

@@ -13,7 +13,7 @@ from kgnb.core.messages import texts
 from kgnb.core.model import Usage
 from kgnb.extract.evidence_quote import quote
 from kgnb.graph.ask.kin import relatives
-from kgnb.graph.ask.passages import Passage, Search, sentence_ends
+from kgnb.graph.ask.passages import Passage, sentence_ends
 from kgnb.graph.ask.question import HAN, Question, without_title
 from kgnb.graph.continuity import deaths, number_in_words
 from kgnb.graph.model import GraphEdge, group_of
@@ -21,9 +21,6 @@ from kgnb.graph.query import Entity, GraphQuery
 
 LISTED = 8
 """Most people or places that a sentence lists; it says how many more there are."""
-READ, LEAST_SHARE = 40, 0.7
-"""Number of best passages in which a chapter is looked for, and least share (0-1) of the question that two
-neighbouring sentences of it must have."""
 
 
 _HEADING = re.compile(r"第\s*([^\s第章回节]+)\s*[章回节]|\bchapter\s+([a-z0-9-]+)", re.IGNORECASE)
@@ -93,20 +90,6 @@ def answer(question: Question, query: GraphQuery, chapters: Texts = ()) -> list[
     """
     ask = _ANSWERS.get(question.intent)
     return ask(_Asked(question, query, chapters)) if ask else []
-
-
-def nearest_chapter(question: Question, search: Search) -> list[Sentence]:
-    """Return a sentence with the chapter of the best window that has all names and most other words of a
-    question for a chapter; [] for another question, or without such a window.
-    """
-    if not (question.by_chapter and question.entities and question.asked.strip()):
-        return []
-    for one in search.windows(search.best(READ)):
-        if one.names_all and one.share >= LEAST_SHARE:
-            said = texts(question.lang)["ask.in_chapter"].format(chapter=one.passage.chapter)
-            cited = quote(one.text, sentence_ends(one.text), [(0, len(one.text))])
-            return [Sentence(said, (Citation(one.passage.chapter, cited),), sure=False)]
-    return []
 
 
 def meant(question: Question) -> str:

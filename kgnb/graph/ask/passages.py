@@ -177,15 +177,13 @@ class Term:
 class Window:
     """Two neighbouring sentences of a passage (the first sentence of a passage also alone).
 
-    ``share``: part of the question's places that the text covers, 0-1. ``names_all``: whether the text has
-    every entity of the question. ``weight``: sum of the weights of all terms in the text, words of the same
-    meaning included.
+    ``share``: part of the question's places that the text covers, 0-1. ``weight``: sum of the weights
+    of all terms in the text, words of the same meaning included.
     """
 
     passage: Passage
     text: str
     share: float
-    names_all: bool
     weight: float = 0.0
 
 
@@ -274,7 +272,6 @@ class Search:
             for place in term.places if term.credit == 1 else ():
                 whole[place] = max(whole[place], weight)
         total = sum(whole.values()) or 1.0
-        named = {place for place in whole if place < 0}
         made = []
         for passage in found:
             told = sentences(passage.text)
@@ -286,7 +283,7 @@ class Search:
                         credits[place] = max(credits[place], self.terms[k].credit)
                 share = sum(whole[place] * credit for place, credit in credits.items()) / total
                 weight = sum(self._weights[k] for k in held)
-                made.append(Window(passage, before + sentence, share, named <= credits.keys(), weight))
+                made.append(Window(passage, before + sentence, share, weight))
         return sorted(made, key=lambda window: (-window.share, -window.weight, -window.passage.score))
 
 

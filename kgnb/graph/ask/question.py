@@ -48,9 +48,8 @@ class Question:
     ``asked``: also without question words, at the same offsets. ``intent``: key of the frame that fits
     ("who", "relation", "kin", …), "" for none. ``framed``: positions in ``entities`` of those that fill the
     frame's places. ``kin_word``: the kinship word or verb in the question, "" without any. ``number``: of
-    the chapter that is asked about, 0 without any. ``by_chapter``: whether a chapter is asked for.
-    ``stranger``: a name that the book doesn't have; ``near``: names of the only entity that it may be a
-    misspelling of; the first was read in its place.
+    the chapter that is asked about, 0 without any. ``stranger``: a name that the book doesn't have;
+    ``near``: names of the only entity that it may be a misspelling of; the first was read in its place.
     """
 
     text: str
@@ -62,7 +61,6 @@ class Question:
     framed: tuple[int, ...] = ()
     kin_word: str = ""
     number: int = 0
-    by_chapter: bool = False
     stranger: str = ""
     near: tuple[str, ...] = ()
 
@@ -109,8 +107,7 @@ def _framed(text: str, lang: Lang, masked: str, entities: Sequence[Entity]) -> Q
     """
     said = masked.replace(_PERSON, " ").replace(_OTHER, " ")
     asked = without(said, stop_words(lang))
-    by_chapter = re.search(_data(lang)["by_chapter"], masked, re.IGNORECASE) is not None
-    found = Question(text, lang, tuple(entities), said, asked, by_chapter=by_chapter)
+    found = Question(text, lang, tuple(entities), said, asked)
     # Nothing is left without question words and words of being there.
     asks_no_more = not terms(without(said, [*stop_words(lang), *_data(lang)["presence"]]))
     for intent, pattern in _frames(lang):
