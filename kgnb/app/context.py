@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from kgnb.app.temporary_folder import lacks_folder, temporary_folder
 from kgnb.core.errors import InputError, ServiceDown
 from kgnb.core.event_loop import at_once, in_thread
 from kgnb.core.messages import say
@@ -20,7 +21,6 @@ from kgnb.stores.embedded.connect import EmbeddedQueue, join_queue, open_queue
 from kgnb.stores.embedded.data_folder import open_folder
 from kgnb.stores.embedded.record_copy import RecordCopy
 from kgnb.stores.embedded.restore import readable, restore_data_folder
-from kgnb.stores.embedded.temporary_folder import lacks_folder, temporary_folder
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import graph_target, sql_target

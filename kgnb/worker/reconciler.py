@@ -112,7 +112,7 @@ class Reconciler:
             return
         target = source.with_provider(provider.lower_name)
         there = await queue.find_tasks([target])
-        for task_id, one in waiting.items():
+        for task_id, one in sorted(waiting.items()):  # the oldest tasks first
             # Added before it is removed: a crash leaves two, not none. Nor do copies pile up.
             if task_id not in there or not there[task_id].fresh:
                 await queue.push(target, task_id, opened=not one.fresh)
