@@ -125,7 +125,8 @@ def _add_names(commands: Commands[Parser]) -> None:
         json_option(one)
     _add_fix(commands)
     _add_ask(commands)
-    command(commands, "mcp", "mcp:mcp")
+    added = command(commands, "mcp", "mcp:mcp")
+    argument(added, "--http", type=options.whole(65_535), metavar="N", text="mcp_http")
 
 
 def _add_ask(commands: Commands[Parser]) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
 
 import kgnb
 from kgnb.app.context import open_app
@@ -131,3 +136,37 @@ async def test_results_are_bounded(data: Path, monkeypatch: pytest.MonkeyPatch) 
         assert found["left_out"] > 0
         page = content(await one.call_tool("passage", {"chapter": 1}))
         assert len(page["text"]) == page["next"] == 10
+
+
+async def test_over_http_only_the_token_is_let_in(data: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "kgnb", "mcp", "--http", str(port), "--data", str(data)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        token = re.search(r"Bearer (\S+)", process.stdout.readline())[1]  # type: ignore[index]
+        for header in ({}, {"Authorization": "Bearer x"}, {"Authorization": token}):
+            transport = httpx.AsyncHTTPTransport(retries=5)
+            async with httpx.AsyncClient(headers=header, transport=transport) as http:
+                for _ in range(100):
+                    try:
+                        assert (await http.post(url, json={})).status_code == 401
+                        break
+                    except httpx.ConnectError:
+                        await _soon()
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http:
+            assert (await http.post(url, json={}, headers={"Host": "evil.example"})).status_code in (403, 421)
+            async with Client(streamable_http_client(url, http_client=http)) as one:
+                assert content(await one.call_tool("list_books", {}))["rows"][0]["title"]
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stdout.close()  # type: ignore[union-attr]
+
+
+async def _soon() -> None:
+    import asyncio
+
+    await asyncio.sleep(0.1)
