@@ -29,8 +29,6 @@ WINDOW = 60
 SENTENCES_BACK, DOUBT = 6, 0.85
 """Sentences before that of a pronoun in which its person is looked for; factor on the confidence for each of
 them."""
-PRONOUNS = 40
-"""Most mentions of a person whose following pronouns are counted for the gender."""
 
 _BESIDE = re.compile(f"{PERSON},? (?:and|with) $")
 _GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f", "him": "m"}
@@ -189,7 +187,7 @@ class Possessors:
         """Return the gender of a person, "m", "f" or "" for unknown: by the names, else by following pronouns
         in this chapter."""
         if entry.name not in self._genders:
-            ends = (m.end for m in self.mentions[entry.name][:PRONOUNS])
+            ends = (m.end for m in self.mentions[entry.name])
             votes = pronoun_votes(self._text, ends)
             self._genders[entry.name] = likely_sex((entry.name, *entry.aliases), votes, least=2)
         return self._genders[entry.name]
