@@ -132,17 +132,12 @@ class NameClassifier:
         if given or _has_patronymic(name):  # not Robert Street
             score += 2.0 if " " in name else 1.0
         elif " " not in name and not speaks:
-            score -= 1.5 * min(1.0, self._common_noun(name) / count)  # Death, Art, Coach and Horses
+            score -= 1.5 * min(1.0, self.lower[name.lower()] / count)  # Death, Art, Coach and Horses
         if count >= 3 and not candidate.articles and not any(self.lower[w.lower()] for w in name.split(" ")):
             score += 0.5  # never a common word
         if count < 3 and not titled and not speaks and first not in FIRST_NAMES:
             score -= 0.7
         return score
-
-    def _common_noun(self, name: str) -> int:
-        """Return how often the book writes the name, or its singular, without a capital."""
-        word = name.lower()
-        return self.lower[word] + (self.lower[word[:-1]] if word.endswith("s") else 0)
 
     def _score_relatives(self) -> None:
         """Raise the scores of names that share a part with a sure name: Elizabeth Marlow with Elizabeth or
