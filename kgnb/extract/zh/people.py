@@ -28,8 +28,6 @@ from kgnb.extract.zh.surnames import called_by, family_of, head_of, is_full, is_
 
 SURE = ("字", "姓", "号")
 """Links that say by themselves that two names are one person's."""
-_WHOSE = "你我他她咱您"
-"""Whose kin somebody is, before a form of address: 你珠大嫂子."""
 
 
 class Person:
@@ -144,13 +142,9 @@ class People:
     # --- facts about one name ---
 
     def neighbours(self, name: str) -> Candidate:
-        """Return a candidate with the characters on both sides of a name, at most :data:`SAMPLE` places;
-        possessives before it do not count.
-        """
+        """Return a candidate with the characters on both sides of a name, at most :data:`SAMPLE` places."""
         at, text, end = self.offsets[name][:SAMPLE], self.text, len(name)
         left = Counter(text[a - 1 : a] for a in at)
-        for whose in _WHOSE:
-            del left[whose]
         return Candidate(name, left=left, right=Counter(text[a + end : a + end + 1] for a in at))
 
     def _likeness(self, name: str) -> float:
