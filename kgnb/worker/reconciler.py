@@ -106,7 +106,7 @@ class Reconciler:
         queue = self._node.stores.queue
         # No node serves or reaps it any more; this poll turns leases of dead nodes into items again.
         await queue.poll([ClaimRequest(source)])
-        waiting = {i: one for i, one in (await queue.find_tasks([source])).items() if one.waits}
+        waiting = {i: one for i, one in (await queue.find_tasks([source])).items() if one.item}
         provider = await self._router.default_provider(usable=True) if waiting else None
         if provider is None:
             return
@@ -115,7 +115,7 @@ class Reconciler:
         for task_id, one in sorted(waiting.items()):  # the oldest tasks first
             # Added before it is removed: a crash leaves two, not none. Nor do copies pile up.
             if task_id not in there or not there[task_id].fresh:
-                await queue.push(target, task_id, opened=not one.fresh)
+                await queue.push_anew(target, one.item)
             await queue.drop_task(source, task_id, fresh=one.fresh, elsewhere=True)
             log.warning(say("node.moved_queue", task=task_id, source=source, target=target))
         self._node.wake()

@@ -191,12 +191,15 @@ async def test_copies_dont_pile_up_where_a_gone_providers_queue_is_moved_to(tmp_
         turns = reconciler(app)
         for _ in range(3):
             for task_id in (1, 1, 2, 3):
-                await app.queue.push(gone, task_id)
+                item = {"task_id": task_id, "provider": "gone", "note": ["长", 2**60, []]}
+                await app.queue.connection.client.lpush(gone, json.dumps(item))
             await app.queue.connection.client.delete("kgnb:reconciler")
             await turns.run_once()
             assert await app.queue.find_tasks([gone]) == {}
-        waiting = [("kgnb" in item, item["task_id"]) for item in await items(app.queue, target)]
+        found = await items(app.queue, target)
+    waiting = [("kgnb" in item, item["task_id"]) for item in found]
     assert waiting == [(True, 2), (False, 1), (False, 2), (False, 3)], "next in line first"
+    assert all((one["provider"], one["note"]) == ("deepseek", ["长", 2**60, []]) for one in found[1:])
 
 
 async def test_a_lost_task_that_had_been_opened_comes_back_as_such(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ class QueueInspector:
         """Return, for each queue, task id → how it has the task's item."""
         replies = await self.connection.send([script_call("tasks", queue) for queue in queues])
         return {
-            queue: {int(task_id): QueuedTask(*map(bool, how)) for task_id, *how in reply}
+            queue: {int(task_id): QueuedTask(item, *map(bool, how)) for task_id, item, *how in reply}
             for queue, reply in zip(queues, replies, strict=True)
         }
 
@@ -116,7 +116,7 @@ class QueueInspector:
         lists = [(prefix, key) for prefix in prefixes for key in await self._keys(f"{prefix}*", "list")]
         queues = [QueueName(key) for prefix, key in lists if ":" not in key.removeprefix(prefix)]
         found = await self._tasks(queues)
-        return {task_id: queue for queue in queues for task_id, one in found[queue].items() if one.waits}
+        return {task_id: queue for queue in queues for task_id, one in found[queue].items() if one.item}
 
     async def _keys(self, pattern: str, kind: str) -> list[str]:
         """Return the keys of this pattern and kind on all servers, sorted; of very many only the first."""

@@ -331,7 +331,17 @@ class Queue(QueueInspector):
         item: dict[str, Any] = {"task_id": task_id, "provider": queue.provider_key, "v": VERSION}
         if opened:
             item["kgnb"] = {"v": VERSION, "opened": True, "fresh": False, "deliveries": 0, "failures": 0}
-        text = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
+        await self._add(queue, item)
+
+    async def push_anew(self, queue: QueueName, item: bytes) -> None:
+        """Add the JSON of an item from another queue, as the newest, with this queue's provider; its other
+        fields stay.
+        """
+        fields = json.loads(item.decode("utf-8", "replace"))
+        await self._add(queue, fields | {"provider": queue.provider_key})
+
+    async def _add(self, queue: QueueName, item: dict[str, Any]) -> None:
+        text = json.dumps(item, separators=(",", ":"))
         await self.connection.send_one(("RPUSH" if queue.oldest_left else "LPUSH", queue, text))
 
     async def drop_task(

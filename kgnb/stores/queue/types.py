@@ -219,12 +219,13 @@ class PollResult:
 class QueuedTask(NamedTuple):
     """How queues have a task's item (tasks.lua)."""
 
-    waits: bool = False
-    fresh: bool = False  # an item waits that nobody has opened the task from
+    item: bytes = b""  # the JSON of one that waits
+    fresh: bool = False  # nobody has opened the task from it
     held: bool = False  # by a node
     asked: bool = False  # what that node holds is a fresh item, too
     dead: bool = False
 
     def merged(self, other: QueuedTask) -> QueuedTask:
         """Return what holds of either."""
-        return QueuedTask(*map(operator.or_, self, other))
+        flags = map(operator.or_, self[1:], other[1:])
+        return QueuedTask(self.item or other.item, *flags)
