@@ -14,17 +14,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
 from typing import Any, Literal
 
 from pydantic import SecretStr
+from redis.exceptions import ResponseError
 
-from kgnb.core.errors import ServiceError
+from kgnb.core.errors import ServiceError, ServiceRefused
+from kgnb.core.messages import say
 from kgnb.stores.queue.clock import RedisClock
 from kgnb.stores.queue.connection import RedisConnection, mapped_errors, raise_errors, script_call
 from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, QUEUES, QueueInspector
@@ -39,6 +41,8 @@ from kgnb.stores.queue.types import (
     QueueName,
     parse_member,
 )
+
+log = logging.getLogger(__name__)
 
 VERSION = 1
 """Of items and protocol (common.lua has the same); what a newer version made is left to newer nodes."""
@@ -79,6 +83,7 @@ class Queue(QueueInspector):
         self._reached = self._in_outage = False
         self._grace_until = 0.0
         self._releases: set[asyncio.Task[None]] = set()
+        self._broken: set[QueueName] = set()
 
     async def ping(self) -> None:
         """Raise ServiceDown or ServiceRefused unless Redis answers."""
@@ -128,9 +133,12 @@ class Queue(QueueInspector):
         poll = PollResult(sent_at=time.monotonic())
         polled: list[Any] = []
         try:
-            polled, *others = await self.connection.try_send_groups(polls, registrations, limits, pauses)
+            polled, registered, limited, paused = await self.connection.try_send_groups(
+                polls, registrations, limits, pauses
+            )
+            answered = self._without_broken(shaped, polled)
             with mapped_errors(self.connection.where):
-                raise_errors(chain(polled, *others))
+                raise_errors([*registered, *limited, *paused])
         except ServiceError:
             self._in_outage = self._reached
             for ask, reply in zip(shaped, polled, strict=False):  # those whose server in a cluster answered
@@ -139,11 +147,10 @@ class Queue(QueueInspector):
             self._start_release(poll.claims)
             raise
         self._end_outage(poll.sent_at)
-        _, limited, paused = others
         poll.paused = {name for name, exists in zip(providers, paused, strict=True) if exists}
         poll.limited = {name: ms / 1_000 for name, ms in zip(providers, limited, strict=True) if ms > 0}
         solo: dict[int, QueueName] = {}
-        for ask, reply in zip(shaped, polled, strict=True):
+        for ask, reply in answered:
             solo.setdefault(poll.add_reply(ask.queue, reply), ask.queue)
             self._open_tasks[ask.queue] = poll.states[ask.queue].open_tasks
             # Set forward: live nodes' leases seem to have ended. Let these renew before this one reaps again.
@@ -153,6 +160,29 @@ class Queue(QueueInspector):
         modes = (_DRAINING, _DRAINING_ELSEWHERE)
         self._solo = next(((solo[mode], mode) for mode in modes if mode in solo), None)
         return poll
+
+    def _without_broken(
+        self, asks: Sequence[ClaimRequest], replies: Sequence[Any]
+    ) -> list[tuple[ClaimRequest, Any]]:
+        """Return (request, reply) for each queue but those with a key of another type, which are logged once.
+        Raises ServiceDown and ServiceRefused.
+        """
+        answered, broken = [], set()
+        for ask, reply in zip(asks, replies, strict=True):
+            if not isinstance(reply, Exception):
+                answered.append((ask, reply))
+                continue
+            try:
+                with mapped_errors(self.connection.where):
+                    raise reply
+            except (ResponseError, ServiceRefused) as error:
+                if error is not reply:  # the server refuses this node
+                    raise
+                broken.add(ask.queue)
+                if ask.queue not in self._broken:
+                    log.error(say("queue.log_broken", queue=ask.queue, reason=error))
+        self._broken = broken
+        return answered
 
     def register_commands(self, queues: Iterable[QueueName] | None = None) -> list[Command]:
         """Return the commands that add these queues (None: all that were polled here) to the set
