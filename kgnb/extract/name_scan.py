@@ -42,7 +42,8 @@ def scan(chapters: Iterable[tuple[int, str]], lang: Lang, *, forks: bool = False
         from kgnb.extract.en.sentences import normalise
     book = _BookText(((number, normalise(text)) for number, text in chapters), fold_scripts=lang == "zh")
     found = list(_scan_zh(book.text, forks=forks) if lang == "zh" else _scan_en(book.text))
-    narrator = book.narrator(found, lang)
+    if narrator := book.narrator(found, lang):
+        found = _with_addresses(found, narrator)
     own = {narrator.name: narrator.own} if narrator else {}
     entries = [book.entry(*one, own=own.get(one[0], ())) for one in found]
     entries.sort(key=lambda e: -e.mentions)
@@ -57,6 +58,19 @@ def scan_and_release(texts: Sequence[tuple[int, str]], lang: Lang, forks: bool) 
         return scan(texts, lang, forks=forks)
     finally:
         release_memory()
+
+
+def _with_addresses(found: Sequence[_Found], narrator: Narrator) -> list[_Found]:
+    """Return ``found`` with the entries that are only forms of address of the narrator merged into the
+    narrator's."""
+    whole = [one for one in found if one[0] not in narrator.also]
+    k = next(i for i, one in enumerate(whole) if one[0] == narrator.name)
+    name, names, kind, offsets, reasons = whole[k]
+    for other, forms, _, at, why in (one for one in found if one[0] in narrator.also):
+        names, offsets = [*names, *forms], [*offsets, *at]
+        reasons = [*reasons, *why, (other, name, "姓与称", 1.0)]
+    whole[k] = name, names, kind, offsets, reasons
+    return whole
 
 
 class _BookText:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -87,10 +87,12 @@ def spans(text: str, starts: Sequence[int]) -> list[tuple[int, int]]:
 
 
 class Narrator(NamedTuple):
-    """The narrator of a book. ``name``: canonical name; ``own``: offsets of "I"."""
+    """The narrator of a book. ``name``: canonical name; ``own``: offsets of "I"; ``also``: names of entries
+    that are only forms of address of the narrator."""
 
     name: str
     own: Sequence[int]
+    also: Sequence[str] = ()
 
 
 class Share(NamedTuple):
@@ -201,21 +203,23 @@ def of_book(
     starts: Sequence[int],
     persons: Iterable[tuple[str, Sequence[str], Sequence[int]]],
     read: Callable[[str], Told],
+    addresses: Callable[[Told, str, Mapping[str, Sequence[Place]]], Sequence[str]] = lambda *_: (),
 ) -> Narrator | None:
     """Return the narrator of a whole book, with the first "I" of each paragraph that has it outside speech;
     None for a book in the third person or without a clear narrator.
 
     ``starts``: offsets at which chapters begin; ``persons``: (name, all names of the person, offsets of
-    these).
+    these); ``addresses``: function from the text, the narrator and all persons' places to
+    :attr:`Narrator.also`.
     """
     if not may_be_first_person([read(part).share() for part in samples(text, starts)]):
         return None
     told = read(text)
     if not is_first_person([told.share(*span) for span in spans(text, starts)]):
         return None
-    tellers = (told.teller(name, places_of(text, names, at)) for name, names, at in persons)
-    found = choose(tellers, len(starts))
-    return Narrator(found, one_a_line(text, told.own)) if found else None
+    places = {name: list(places_of(text, names, at)) for name, names, at in persons}
+    found = choose((told.teller(name, at) for name, at in places.items()), len(starts))
+    return Narrator(found, one_a_line(text, told.own), addresses(told, found, places)) if found else None
 
 
 def places_of(text: str, names: Sequence[str], offsets: Iterable[int]) -> Iterator[Place]:

@@ -466,6 +466,12 @@ def test_a_pair_of_sounds_that_always_ends_a_word_is_no_foreign_name() -> None:
     assert whole[0] == whole[1]
 
 
+def test_a_name_that_is_mostly_a_hotels_is_no_persons() -> None:
+    told = pages_of("孟云舒") + "他又看见石通。林秀英说石通，周德海也说石通。石通{}开了门。他去石通{}。"
+    assert "石通" in names(told.format("家", "家"))
+    assert "石通" not in names(told.format("酒店", "酒店"))
+
+
 def test_a_village_is_told_by_its_end_though_its_characters_go_together() -> None:
     assert can_be_name("霁村", {"霁村"})
     assert not can_be_name("周村", {"周村"})

@@ -10,9 +10,9 @@ from kgnb.core.labels import Lang
 from kgnb.core.messages import say, use_language
 from kgnb.extract import name_scan, rules
 from kgnb.extract.model import NameEntry
-from kgnb.extract.narrator import Teller, choose, one_a_line
+from kgnb.extract.narrator import Narrator, Teller, choose, one_a_line
 from kgnb.extract.patterns import Mention
-from kgnb.extract.zh.narrator import is_owner, read
+from kgnb.extract.zh.narrator import is_owner, of_book, read
 from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.render.names_text import named_line
 
@@ -292,3 +292,49 @@ def test_he_is_present_where_he_says_so() -> None:
         tie.target,
         tie.evidence,
     ) == ("许文澜", "向晚舟", "我看见许文澜走过来。")
+
+
+class TestFormsOfAddress:
+    HIS = "孟启明抬起头来。“向先生，请坐。”我坐下了。孟启明又说：“向先生，喝茶。”我没有喝。"
+
+    FATHER = "向德海是个木匠，我也是。" + "我走了很远。" * 60
+
+    def his(self, text: str) -> list[str]:
+        """Entries that are who tells the book's, which has two of the surname."""
+        book = "".join((*BOOK, self.FATHER, text, "我走了很远。" * 60))
+        names = ("向晚舟", "孟启明", "许文澜", "向德海", "向先生")
+        found = of_book(book, [0], [(n, [n], [m.start() for m in re.finditer(n, book)]) for n in names])
+        assert found is not None
+        assert found.name == "向晚舟"
+        return list(found.also)
+
+    def test_a_surname_and_title_by_which_he_is_called_is_his(self) -> None:
+        assert self.his(self.HIS) == ["向先生"]
+        assert self.his(self.HIS + "街上的人客气，管我叫一声向先生。") == ["向先生"], "told, too"
+        assert self.his(self.HIS + "街上的人客气，管他叫一声向先生。") == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            HIS.replace("我坐下了", "我爸坐下了").replace("我没有喝", "我爸没有喝"),  # his father's
+            HIS.replace("我坐下了", "向德海坐下了").replace("我没有喝", "向德海没有喝"),
+            HIS.replace("“向先生，请坐。”", "看，向先生，请坐。"),  # told of
+            HIS.replace("“向先生，请坐。”", "“请向先生坐。”"),
+            HIS.partition("孟启明又说")[0],  # once may be anybody
+            "他走了很远。" * 40 + HIS.replace("我", "他") + "他走了很远。" * 40,
+            HIS + ("我走了很远。" * 60 + "“向先生，请坐。”我爸坐下了。") * 3,  # mostly his father
+        ],
+    )
+    def test_one_that_may_be_another_s_is_not(self, text: str) -> None:
+        assert self.his(text) == []
+
+    def test_they_are_one_entry(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = Narrator("孟启明", [1], ("许文澜",))
+        monkeypatch.setattr("kgnb.extract.zh.narrator.of_book", lambda *_: found)
+        (entry,) = [n for n in name_scan.scan(list(enumerate(BOOK, 1)), "zh") if n.narrator]
+        assert (entry.name, entry.aliases, entry.reasons) == (
+            "孟启明",
+            ("许文澜",),
+            (("许文澜", "孟启明", "姓与称", 1.0),),
+        )
+        assert entry.mentions == sum(text.count(n) for text in BOOK for n in ("孟启明", "许文澜")) + 1

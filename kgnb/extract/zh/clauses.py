@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from itertools import chain
 
 from kgnb.extract.word_search import trie_pattern
@@ -81,6 +81,7 @@ class Clauses:
         self.foreign = ForeignNames(text, self.speaking)
         self.least_of_place = least_of_place = 2 if len(text) < 100_000 else 4
         self.like_places = like_places(text, least_of_place)
+        self.of_places = of_places(self.like_places)
         self.behind_prepositions = behind_prepositions(text, max(1, least_of_place // 2))
 
 
@@ -178,6 +179,18 @@ def like_places(text: str, least: int) -> dict[str, int]:
         frequent = {word: n for word, n in counts.items() if n >= least and word[0].isalpha()}
         endings = [(start, end) for start, end in endings if text[start - size : end] in frequent]
         found |= frequent
+    return found
+
+
+def of_places(places: Mapping[str, int]) -> Counter[str]:
+    """Return word → occurrences of what precedes a long ending of places: {"清华大学": 3} → {"清华": 3}.
+
+    ``places``: word → occurrences, of :func:`like_places`.
+    """
+    found = Counter[str]()
+    for word, n in places.items():
+        if word[-2:] in words.LONG_PLACE_ENDS:
+            found[word[:-2]] += n
     return found
 
 

@@ -124,7 +124,9 @@ def word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> flo
     talks = talks or (len(name) > 3 and candidate.speaks > 0.5 * candidate.count)  # 玄清真人
     called_so = candidate.named and name[-1] not in _TROOPS
     if has_unlikely_end(name) and not (candidate.introduced or called_so):
-        penalty += UNLIKELY_END if surnamed or (talks and name[-1] not in words.LOCALIZERS) else 3.0
+        word = name in common_words and _speaks_as_person(candidate)
+        usual = 0.6 if word else UNLIKELY_END
+        penalty += usual if surnamed or (talks and name[-1] not in words.LOCALIZERS) else 3.0
     if name[-1] in words.SELDOM_NAME_ENDS and len(name) < 4 and not (called_so or titled_surname(name)):
         penalty += SELDOM_END  # 石廊, 夏间
     if name in common_words:
@@ -143,6 +145,14 @@ def word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> flo
     if len(name) == 2 and name[1] in words.ROLE_ENDS and not surnamed and not talks:
         penalty += 1.5  # 女怪, 妇人: a common noun
     return penalty
+
+
+def _speaks_as_person(candidate: Candidate) -> bool:
+    """Return whether the candidate often speaks (10 times and 15 %), and hardly ever follows a
+    measure word.
+    """
+    often = candidate.speaks >= max(10, 0.15 * candidate.count)
+    return often and share_of(candidate.left, words.MEASURES) < 0.05
 
 
 def _is_adverbial(candidate: Candidate) -> bool:

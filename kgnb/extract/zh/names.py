@@ -65,6 +65,8 @@ _BEFORE = dict.fromkeys("\n。”“、" + "".join(words.BEFORE_NAMES), USUAL) |
 )
 _BEHIND = dict.fromkeys(words.BEHIND_NAMES, USUAL) | dict.fromkeys(words.NEVER_BEHIND_NAMES, UNUSUAL)
 _TITLE_ENDS = frozenset(title[-1] for title in words.TITLES_AFTER_SURNAME)
+OF_PLACE, PLACE = 0.3, 2.0
+"""Least share of mentions before 酒店, 大学 and the like that makes a name theirs; worth against a person."""
 SHARED = 0.2
 """Most of a word's mentions outside the longer names that it begins, of one that is nobody's name."""
 LIKE_NAMES = 0.5
@@ -153,9 +155,12 @@ class NameClassifier:
         """Return the candidate's score without its neighbours: of a transliterated name, else of
         any other.
         """
+        of_place = self.told.of_places[candidate.name] >= OF_PLACE * candidate.count  # 青石大学
+        against = PLACE if of_place else 0.0
         if candidate.name in self.foreign.bare:
-            return foreign_score(candidate, self.common_words, translated=self.foreign.is_translated)
-        score = own_score(candidate, self.common_words)
+            score = foreign_score(candidate, self.common_words, translated=self.foreign.is_translated)
+            return score - against
+        score = own_score(candidate, self.common_words) - against
         return score + (UNKNOWN_WORD if self._is_unknown(candidate.name, candidate) else 0.0)
 
     def _is_unknown(self, word: str, candidate: Candidate) -> bool:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 
 from kgnb.extract import narrator
 from kgnb.extract.model import NameEntry
-from kgnb.extract.narrator import Narrator, Told
+from kgnb.extract.narrator import Narrator, Place, Told
 from kgnb.extract.patterns import Mention
+from kgnb.extract.zh.surnames import surname_of, titled_surname
 
 HEADING = 20
 """Most characters of a chapter's first line that may be no more than its narrator's name."""
+
+SCENE = 200
+"""Characters before and after a form of address in which somebody else may be meant by it."""
 
 I_FORMS = frozenset("我俺")
 _I = "[我俺](?!们|[国军方校院司省市县])"
@@ -24,9 +29,11 @@ _SAYS = re.compile(
 )
 _IS = re.compile("(?:我[就便也]?(?:是|叫做?)[“「『]?|我[，（—])$")
 """Before a name that is his if a clause ends behind it: not 我叫小顺去买酒."""
+_CALL_ME = re.compile("[管叫称喊唤]我叫?(?:一声|作|做|为)?[“「『]?$")
 _ENDS = re.compile("[”」』]?[，。！；…）—]")
 _BEFORE_OWN = frozenset("叫名姓字是为做作我，（—“「『")
 """What stands before the name that a narrator gives himself."""
+_OWN_KIN = re.compile("我的?(?:[爸妈爹娘父母爷奶叔伯哥姐弟妹姑妻]|丈夫|老公|先生|太太|老婆|儿子|女儿)")
 _OWNS = re.compile(
     "的|家|[大二三小]?(?:[爸妈爹娘父母爷奶叔伯哥姐弟妹舅姨嫂婶侄妻]|姑[姑妈父母]|外[公婆祖甥孙]|姥|孙[子女儿]|岳|公公|婆婆"
     "|丈夫|老公|先生(?!气)|太太|老婆|媳妇|儿[子媳]|女[儿婿]|闺女|师[父傅兄弟姐妹娘]|徒[弟儿]|老[师板]|朋友|同[学事伴]|室友|闺蜜|秘书"
@@ -52,6 +59,40 @@ def _is_called(text: str, start: int, end: int) -> bool:
     return text[start - 1 : start] in _CALLED_BEFORE and _CALLED_AFTER.match(text, end) is not None
 
 
+def _addresses(told: Told, teller: str, places: Mapping[str, Sequence[Place]]) -> list[str]:
+    """Return the surnames with titles by which others only call a person near the narrator: 何小姐, or
+    管我叫何老板.
+
+    ``places``: person → places of the names.
+    """
+    surname = surname_of(teller)
+    family = [name for name in places if surname and name != teller and name.startswith(surname)]
+    others = sorted(at for n in family if not titled_surname(n) for at, _ in places[n])
+    titled = [n for n in family if titled_surname(n) and len(places[n]) > 1]
+    called = [n for n in titled if all(_is_address(told, *place) for place in places[n])]
+    return [
+        n
+        for n in called
+        if 2 * sum(_may_be_his(told, start, others) for start, _ in places[n]) >= len(places[n])
+    ]
+
+
+def _is_address(told: Told, start: int, end: int) -> bool:
+    """Return whether a place calls somebody by the name, or says that others call the narrator so."""
+    own = _CALL_ME.search(told.text, max(0, start - 8), start) is not None
+    return own or (told.in_speech(start) and _is_called(told.text, start, end))
+
+
+def _may_be_his(told: Told, start: int, others: Sequence[int]) -> bool:
+    """Return whether 我, but none of ``others`` and no kin of the narrator's, stands near a called name."""
+    k = bisect_left(told.own, start - SCENE)
+    here = k < len(told.own) and told.own[k] < start + SCENE
+    i = bisect_left(others, start - SCENE)
+    alone = i == len(others) or others[i] > start + SCENE
+    kin = _OWN_KIN.finditer(told.text, max(0, start - SCENE), start + SCENE)
+    return here and alone and all(told.in_speech(match.start()) for match in kin)
+
+
 def _is_stated(text: str, start: int, end: int) -> bool:
     """Return whether the words before a name say that it is the speaker's own (我叫何恭)."""
     if _SAYS.search(text, max(0, start - 12), start):
@@ -66,7 +107,7 @@ def of_book(
 
     Arguments and result: :func:`kgnb.extract.narrator.of_book`.
     """
-    return narrator.of_book(text, starts, persons, read)
+    return narrator.of_book(text, starts, persons, read, _addresses)
 
 
 def is_narrators(mention: Mention) -> bool:

@@ -123,14 +123,28 @@ def only_fitting(pair: Pair) -> float | None:
     return max(values)
 
 
+def stands_behind_others(pair: Pair) -> float | None:
+    """Return a value above 0 if a given name also stands behind other surnames or is counted, so that it is
+    another word; None without such a name.
+    """
+    return _most(pair, pair.people.strangeness, 10)
+
+
 def stands_as_person(pair: Pair) -> float | None:
     """Return a value above 0 if a given name stands where persons do: 对建国说, 建国的媳妇; None without such
     a name.
     """
+    return _most(pair, pair.people.telling, 2)
+
+
+def _most(pair: Pair, share: Callable[[str], float], factor: float) -> float | None:
+    """Return the highest ``share`` of the short one's unaccepted given names times ``factor``, at most 1.0;
+    None without any.
+    """
     if "名" not in pair.links:
         return None
-    found = [pair.people.telling(name) for name in pair.short.names if name not in pair.people.accepted]
-    return min(1.0, 2 * max(found)) if found else None
+    found = [share(name) for name in pair.short.names if name not in pair.people.accepted]
+    return min(1.0, factor * max(found)) if found else None
 
 
 def is_like_name(pair: Pair) -> float | None:
@@ -191,6 +205,7 @@ PAIR_EVIDENCE: tuple[Evidence, ...] = (
     surely_apart,
     is_nearest,
     only_fitting,
+    stands_behind_others,
     stands_as_person,
     is_like_name,
     sexes_clash,

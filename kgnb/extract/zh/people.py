@@ -28,6 +28,9 @@ from kgnb.extract.zh.surnames import called_by, family_of, head_of, is_full, is_
 
 SURE = ("字", "姓", "号")
 """Links that say by themselves that two names are one person's."""
+_OTHERS = words.SURE_SURNAMES - words.BEFORE_NAMES - set("和与向于从许管成连常江王龙马")
+"""Surnames that end hardly any other word: 不管建国, 也许建国, 宋江大喜."""
+_STRANGE = _OTHERS | (words.MEASURES - {"名"})
 
 
 class Person:
@@ -105,6 +108,7 @@ class People:
         self.candidates = [name for name in self._named() if self.offsets[name]]
         self.person = cache(partial(Person, people=self))
         self.likeness = cache(self._likeness)
+        self.strangeness = cache(self._strangeness)
         self.telling = cache(self._telling)
         self.fitting = cache(self._fitting)
 
@@ -153,6 +157,11 @@ class People:
         """
         found = self.neighbours(name)
         return self.classifier.left_score(found) + self.classifier.right_score(found)
+
+    def _strangeness(self, name: str) -> float:
+        """Return the share, 0 to 1, of the name's places behind another surname or a measure word."""
+        at = self.offsets[name]
+        return sum(self.text[a - 1 : a] in _STRANGE for a in at) / max(1, len(at))
 
     def _telling(self, name: str) -> float:
         """Return the share, 0 to 1, of the name's places at which it stands as a person does (对建国说)."""
