@@ -510,6 +510,11 @@ def test_how_somebody_speaks_is_no_part_of_his_name() -> None:
     assert speakers(told) == dict.fromkeys(("何谦", "何欢", "李金声", "三喜"), 2)
 
 
+def test_a_name_within_a_longer_one_leaves_no_piece_of_a_sentence() -> None:
+    told = "“走罢。”方云舒慌得说不出话。\n“好。”方云舒慌忙问他。\n“是。”方云舒慌忙叫他。\n"
+    assert not {name for name in names(pages_of("云舒") + told) if "慌" in name}
+
+
 @pytest.mark.parametrize("word", ["蓝鲸", "白塔", "姜汤", "马屁"])
 def test_things_whose_first_character_is_a_surname_are_nobody(word: str) -> None:
     told = pages_of("孟云舒") + "他又看见{0}。林秀英说{0}，周德海也说{0}。"
@@ -600,6 +605,11 @@ def test_a_ruler_or_the_eldest_of_a_family_is_not_who_has_that_surname(title: st
     assert "何" + title not in found["何敬"].aliases
 
 
+def test_what_says_where_is_no_form_of_address() -> None:
+    pages = every_fourth(pages_of("何敬"), "何敬", "何子外") + "他站在圈子外。众人在圈子外来看。" * 40
+    assert "何子外" not in NameClassifier(pages).addresses({})
+
+
 @pytest.mark.parametrize("word", ["即目", "乃常山"])
 def test_an_adverb_before_a_name_begins_no_nickname(word: str) -> None:
     pages = every_fourth(pages_of("何晓岚"), "何晓岚", word + "何晓岚")
@@ -633,6 +643,12 @@ def test_a_surname_and_the_beginning_of_several_titles_is_nobodys_name() -> None
     told = scenes([("何守谦", "林秀英")]) + "".join(f"{address}快走。”林秀英说。\n" for address in said)
     classifier = NameClassifier(told)
     assert classifier.is_fragment(classifier.candidates["何师"])
+
+
+def test_a_compound_surname_and_the_beginning_of_a_title_is_nobodys_name_though_used_otherwise() -> None:
+    told = "欧阳先生来了。\n欧阳先知道了。\n欧阳先生说话了。\n欧阳先走进屋里。\n"
+    classifier = NameClassifier(scenes([("何守谦", "林秀英")]) + told)
+    assert classifier.is_fragment(classifier.candidates["欧阳先"])
 
 
 def test_a_surname_and_what_given_names_of_a_family_begin_with_is_nobodys_name() -> None:

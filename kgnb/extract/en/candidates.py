@@ -102,6 +102,8 @@ def is_titled(name: str) -> bool:
     first, _, rest = name.partition(" ")
     if key(first) in _ROYAL and key(rest.split(" ")[-1]) in _NAMED_AFTER_KINGS:
         return False
+    if key(first) in ("doctor", "professor") and rest.startswith("of "):
+        return False  # the Doctor of Divinity
     return bool(rest) and key(first) in _TITLES
 
 
@@ -158,6 +160,10 @@ class Candidates:
         parts = phrase.split(" ")
         while parts and not self._can_begin(parts, opening):
             parts, opening = parts[1:], False
+        if len(parts) > 2 and parts[1] in ("le", "la") and words.SAME_TITLES.get(key(parts[0])):
+            parts = parts[2:]  # M. le Cardinal Fesch; M. le Curé is as good as the Curé
+            if len(parts) == 1 and key(parts[0]) not in words.RANKS:
+                return []
         start = len(phrase) - len(" ".join(parts))
         while (
             parts
@@ -187,6 +193,8 @@ class Candidates:
         if key(word) in words.MONTHS and len(parts) > 1 and not opening:
             return True  # May Harland
         initials = bool(parts[1:] and _INITIALS.match(" ".join(parts[:2])))
+        if initials and word == "A.":
+            return True  # A. J. Finch, and a letter; not I. T. Finch came
         if self._is_no_name(word) or key(word) in words.ENDEARMENTS or key(word) in words.SPEECH_VERBS:
             return False
         if not opening or self._is_proper(word) or initials:
@@ -206,6 +214,8 @@ class Candidates:
         candidate.offsets.append(at)
         before = text[max(0, at - 16) : at].replace("\n", "\n ").split(" ")
         after = text[end : end + 16].split(" ", 2)
+        if len(before) > 3 and before[-2].istitle() and before[-2].lower() in words.EPITHETS:
+            del before[-2]  # in the Old Pasture
         quoted = before[-1] in ("'", '"')  # the "Swallow", a ship
         previous = before[-2] if len(before) > 1 and (not before[-1] or quoted) else '"'
         article = previous.lower().strip('"') in ("the", "a", "an")

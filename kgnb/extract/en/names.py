@@ -126,7 +126,8 @@ class NameClassifier:
         many = count >= KIND and candidate.indefinite >= KIND_SHARE * count
         if many and not titled and key(name) not in self._known:
             score -= 3.0  # an Uplander is any of them; but she was a Dale
-        score -= _name_penalty(name, titled=titled, speaks=speaks / count)
+        speaking = speaks / count if candidate.articles < count else 0.0  # the Gazette said
+        score -= _name_penalty(name, titled=titled, speaks=speaking)
         first = key(name.split(" ")[-1 if titled else 0])
         given = first in FIRST_NAMES and (speaks or titled or last not in words.STREET_ENDS)
         if given or _has_patronymic(name):  # not Robert Street
@@ -143,7 +144,7 @@ class NameClassifier:
         """Raise the scores of names that share a part with a sure name: Elizabeth Marlow with Elizabeth or
         Mr. Marlow."""
         sure = [c.name.split(" ") for c in self.candidates.values() if c.score >= 1.5 and c.count >= 3]
-        firsts = {p[0] for p in sure if len(p) == 1}
+        firsts = {p[0]: self.candidates[p[0]].score for p in sure if len(p) == 1}
         titled = [p for p in sure if is_titled(" ".join(p))]
         lasts = {p[-1] for p in titled}
         surnames = {p[-1] for p in titled if "of" not in p}  # not Kent, of the Duke of Kent
@@ -160,6 +161,8 @@ class NameClassifier:
             castle_of = len(parts) > 2 and key(parts[0]) in _NO_PERSON_ENDS and parts[1] in PARTICLES
             if related and not (is_titled(candidate.name) or castle_of):
                 candidate.score += 3.0
+                if parts[1] == "of" and candidate.count > 1:  # the Knave of Hearts is as sure as the Knave
+                    candidate.score = max(candidate.score, firsts.get(parts[0], 0.0))
             elif len(parts) == 1 and (parts[0] in surnames or parts[0] in given):
                 candidate.score += 1.5
             elif candidate.articles and _is_rank(parts, ranks):
@@ -250,6 +253,8 @@ def thing_penalty(candidate: Candidate, *, titled: bool, noun: bool) -> float:
         penalty += max(0.0, 3.0 - 20.0 * speaks / count) * candidate.articles / count
     if not speaks and (_is_exclamation(candidate) or candidate.after['"'] >= 0.2 * count):
         penalty += 1.5  # Humph!; at the "Coach and Horses" he
+    if not titled and count >= 5 and candidate.before["of"] >= 0.9 * count:
+        penalty += 3.0  # the water side of Ridge
     owns = sum(n for word, n in candidate.after.items() if word[:1] == "'" or word == "s")
     if not titled and count >= 4 and owns >= 0.7 * count:
         penalty += 1.5  # Simpson's, Lovers' Vows

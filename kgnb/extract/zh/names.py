@@ -310,7 +310,12 @@ class NameClassifier:
             if len(name) not in (3, 4) or not surname_of(name) or candidate.score < -0.5:
                 continue
             title = tail in words.TITLES or tail in words.TITLES_AFTER_SURNAME
+            if tail in words.SOVEREIGNS or (tail[-1] in words.LOCALIZERS and not title):
+                continue  # 宋天子 is no 宋, and 子外 a piece of 圈子外
+            if tail[-1] in words.RANK_ENDS and name[0] in words.BEFORE_PLACE:
+                continue  # 于越王
             word = tail in self.common_words and candidate.score < 0.5
+            word = word or tail[-1] in words.SPEECH_VERBS  # 某某云
             if not title and (word or not words.UNLIKELY_NAME_ENDS.isdisjoint(tail)):
                 continue
             shorter = persons.get(name[:-1])
@@ -331,9 +336,11 @@ class NameClassifier:
         if name in words.COMPOUND_SURNAMES:
             return True
         counted = "人将" if name[-1] in words.NUMERALS else ""
+        counted += "夫公家" if len(name) == 3 and counted and name[1] in words.COMMON_SURNAMES else ""
         ends = _TITLE_ENDS.union(counted).intersection(candidate.right)
-        if sum(candidate.right[c] for c in ends if titled_surname(name + c) or c in counted) >= 0.6 * n:
-            return True  # 何师 of 何师兄 and 何师弟, 秦二 of 秦二人
+        least = 0.5 if name[:2] in words.COMPOUND_SURNAMES else 0.6  # 诸葛先 of 诸葛先生
+        if sum(candidate.right[c] for c in ends if titled_surname(name + c) or c in counted) >= least * n:
+            return True  # 何师 of 何师兄 and 何师弟, 秦二 of 秦二人, 李顾二 of 李顾二夫人
         if self._begins_within(candidate):
             return True
         after, right = most_frequent(candidate.right)
@@ -384,7 +391,8 @@ class NameClassifier:
                 return True
             if tail and candidate.count < 0.5 * tail.count and not self._adds_surname(candidate, tail):
                 return True
-        return False
+        within = kept.get(name[1:3]) if len(name) == 4 else None
+        return within is not None and candidate.count < 0.5 * within.count  # 何|子安|慌
 
     def _adds_surname(self, candidate: Candidate, tail: Candidate) -> bool:
         """Return whether the candidate is ``tail`` with a surname (何子安), not with a verb or noun (封何恭,
@@ -395,4 +403,6 @@ class NameClassifier:
         if head not in words.SURE_SURNAMES or len(tail.name) != 2 or titled:
             return False
         share, frequency = candidate.count / tail.count, self.frequency(head)
+        if tail.name[0] in words.COMMON_SURNAMES:
+            return share >= 0.15 and share >= 4 * SURNAME_LIFT * frequency  # 何云舒 is 云舒
         return len(head) > 1 or share >= SURNAME_LIFT * frequency
