@@ -55,17 +55,22 @@ make_old() {
     'ipykernel==6.17.1' 'ipython==7.34.0' 'ipywidgets==7.7.1' nbclient pytest
 }
 
-# part NAME [arguments]: one part of the tests, on its services.
-part() {
-  KGNB_SERVICES_DIR=$DIR
-  [[ $1 != nodes ]] || KGNB_SERVICES_DIR=$NODES_DIR
-  export KGNB_SERVICES_DIR
-  set -a
-  # shellcheck source=/dev/null
-  source "$KGNB_SERVICES_DIR/test-env"
-  set +a
+# part NAME [arguments]: one part of the tests, on its services. The parts without services don't know any, so a test
+# of theirs that needs one fails each time, instead of meeting now and then what another part empties.
+part() (
+  case $1 in
+    nodes) export KGNB_SERVICES_DIR=$NODES_DIR ;;
+    services) export KGNB_SERVICES_DIR=$DIR ;;
+    *) KGNB_SERVICES_DIR= ;;
+  esac
+  if [[ -n $KGNB_SERVICES_DIR ]]; then
+    set -a
+    # shellcheck source=/dev/null
+    source "$KGNB_SERVICES_DIR/test-env"
+    set +a
+  fi
   "$VENV/bin/python" -m pytest -ra -o cache_dir=".pytest_cache/$1" --part "$@"
-}
+)
 
 # passes_alone NAME: whether the tests of a part that failed pass with nothing beside them, at the second try at the
 # latest.

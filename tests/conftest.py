@@ -109,7 +109,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def _part(item: pytest.Item) -> str:
     module = getattr(item, "module", None)
-    if hasattr(module, "cluster"):
+    if hasattr(module, "cluster") or "nodes" in getattr(item, "fixturenames", ()):
         return "nodes"
     if _reaches_services(item):
         return "services"
